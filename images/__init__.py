@@ -1,0 +1,1 @@
+"""Pinned container images: locks, fetching them, and the Nix builder."""
