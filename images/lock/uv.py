@@ -1,0 +1,137 @@
+"""uv's resolver for CPython packages: requirements in, the files of each chosen release out.
+
+Where the index is comes from uv's own configuration, or else from pip's, which uv does not read by itself.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from images.errors import ResolutionError, ToolMissingError
+
+_SETTING = re.compile(r"(?P<section>[^.]*)\.(?P<key>index-url|extra-index-url)='(?P<value>.*)'")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a release, as the index describes it. `url` is where it lies now, and goes into no lock."""
+
+    name: str
+    url: str
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A chosen version of a package (normalised name) and its files that fit the target."""
+
+    name: str
+    version: str
+    files: tuple[File, ...]
+
+
+class Uv:
+    """uv, working in `folder` for one interpreter version ("3.13") and platform ("x86_64-manylinux_2_40")."""
+
+    def __init__(self, folder: Path, python: str, platform: str, environ: Mapping[str, str] | None = None) -> None:
+        beside = Path(sys.executable).with_name("uv")
+        found = str(beside) if beside.is_file() else shutil.which("uv")
+        if found is None:
+            raise ToolMissingError(
+                "uv is not on this machine, and resolving Python packages needs it. Install it with "
+                "`python3 -m pip install uv` and run the command again."
+            )
+        self._uv = found
+        self._folder = folder
+        self._target = ["--python-version", python, "--python-platform", platform]
+        self._environ = dict(os.environ if environ is None else environ)
+        if not any(name in self._environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")):
+            self._environ.update(_pip_indexes(self._environ))
+        if "PIP_CERT" in self._environ:
+            self._environ.setdefault("SSL_CERT_FILE", self._environ["PIP_CERT"])
+
+    def resolve(
+        self,
+        requirements: Sequence[str],
+        constraints: Sequence[str] = (),
+        excluded: Sequence[str] = (),
+        *,
+        dependencies: bool = True,
+    ) -> list[Release]:
+        """Resolve `requirements` within `constraints`, leaving out the packages named in `excluded`.
+
+        Raises ResolutionError with uv's own explanation when there is no answer.
+        """
+        options = ["--format", "pylock.toml", "--output-file", "pylock.toml", "--no-header", "--quiet"]
+        for option, lines in (("--constraints", constraints), ("--excludes", excluded)):
+            name = f"{option.strip('-')}.txt"
+            (self._folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            options += [option, name]
+        (self._folder / "requirements.in").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+        (self._folder / "pylock.toml").unlink(missing_ok=True)  # or uv would prefer the versions in it
+        if not dependencies:
+            options.append("--no-deps")
+        command = [self._uv, "pip", "compile", "requirements.in", *self._target, *options]
+        result = subprocess.run(
+            command, cwd=self._folder, env=self._environ, check=False, capture_output=True, text=True
+        )
+        if result.returncode != 0:
+            said = re.sub(r"\b[a-z+]+://\S+", "the index", " ".join(result.stderr.split()))
+            raise ResolutionError(
+                f"uv found no set of Python packages that fits: {said[:2000].rstrip('.')}. Correct images/lock/python.toml, "
+                f"or refresh with fewer versions held (more names after --only, or none), and run the command again."
+            )
+        found = tomllib.loads((self._folder / "pylock.toml").read_text(encoding="utf-8"))
+        return [self._release(package) for package in found.get("packages", [])]
+
+    def size(self, file: File) -> int:
+        """Give the size of `file` in bytes, asking its server when the index did not say. Raises ResolutionError."""
+        if file.size is not None:
+            return file.size
+        try:
+            request = urllib.request.Request(file.url, method="HEAD")  # noqa: S310  the URL is the index's own
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return int(answer.headers["Content-Length"])
+        except (OSError, TypeError, ValueError) as error:
+            raise ResolutionError(
+                f"The package index does not say how large {file.name} is, and asking for the file itself failed "
+                f"({type(error).__name__}). Use an index with the JSON simple API, or one that answers HEAD requests."
+            ) from error
+
+    def _release(self, package: dict[str, Any]) -> Release:
+        entries = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        return Release(package["name"], package["version"], tuple(self._file(entry) for entry in entries))
+
+    def _file(self, entry: dict[str, Any]) -> File:
+        # A package from a folder (find-links) has a path, all others a URL.
+        url = entry["url"] if "url" in entry else (self._folder / entry["path"]).resolve().as_uri()
+        size = entry.get("size")
+        path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+        if url.startswith("file:"):
+            size = path.stat().st_size
+        return File(entry.get("name", path.name), url, size, entry.get("hashes", {}).get("sha256"))
+
+
+def _pip_indexes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give pip's index settings as uv's environment variables."""
+    program = [sys.executable, "-m", "pip"]
+    result = subprocess.run([*program, "config", "list"], env=dict(environ), check=False, capture_output=True, text=True)
+    settings: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        match = _SETTING.fullmatch(line.strip())
+        # pip prints its files before its environment, and what comes later wins.
+        if match and (match["section"] in {"global", "install", "download"} or line.startswith(":env:")):
+            settings[match["key"]] = match["value"].replace("\\n", " ").strip()
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX"}
+    return {names[key]: value for key, value in settings.items() if value}
