@@ -93,11 +93,15 @@ class GoneError(TransferError):
 
 
 class PassingError(TransferError):
-    """Trying again may help; `wait` is how many seconds the server asked for, if it did."""
+    """Trying again may help.
 
-    def __init__(self, message: str, wait: "float | None" = None) -> None:
+    `wait` is how many seconds the server asked for, 0 if it did not; `advanced`: the try got further than the last.
+    """
+
+    def __init__(self, message: str, wait: float = 0.0, *, advanced: bool = False) -> None:
         super().__init__(message)
         self.wait = wait
+        self.advanced = advanced
 
 
 class RefusedError(TransferError):
