@@ -1,0 +1,142 @@
+"""Git, asked and never told: which repository, which commit, what differs from it.
+
+Every call is an argument list, runs no hook of the repository, and takes no lock on the user's index.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from samebits.errors import RepositoryError
+
+# MLflow's own default store, written beside the program: results, not code, so it makes no tree dirty.
+STORE_NAMES = ("mlruns", "mlartifacts", "mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "mlflow.db-shm")
+MAX_CHANGED = 200
+ROOTS_SECONDS = 2.0
+SUBMODULE = "160000"
+
+
+@dataclass(frozen=True)
+class State:
+    """What git says of a tree: `head` is None before the first commit, `changed` lists at most 200 files."""
+
+    root: str
+    head: str | None
+    changed: list[str]
+    changed_total: int
+    store_files: list[str]
+    roots: list[str]
+
+    @property
+    def commit(self) -> str:
+        """The commit, `dirty` where files differ from it, `none` before the first commit."""
+        if self.head is None:
+            return "none"
+        return "dirty" if self.changed_total else self.head
+
+
+def git(root: str | Path, *args: str, timeout: float | None = None) -> bytes:
+    """Output of one git command in `root`; RepositoryError with git's own words when it fails."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-C", os.fspath(root), *args]
+    try:
+        done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=timeout,
+                              stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise RepositoryError("git is not installed or not on PATH; without it neither the code of a run nor a "
+                              "rerun can be had. Install git, or enter the workspace, which has it.") from error
+    except subprocess.TimeoutExpired as error:
+        raise RepositoryError(f"git {args[0]} took longer than {timeout:g} s in {root}.") from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RepositoryError(f"git {args[0]} failed in {root}: {words[-1] if words else 'no message'}")
+    return done.stdout
+
+
+def find_root(where: str | Path) -> str:
+    """Top folder of the repository `where` is in; RepositoryError outside of one."""
+    try:
+        return os.fsdecode(git(where, "rev-parse", "--show-toplevel").rstrip(b"\n"))
+    except RepositoryError as error:
+        if "not a git repository" not in str(error):
+            raise
+        raise RepositoryError(f"{where} is not inside a git repository, so there is no commit to record or to go "
+                              "back to. Run `git init` and commit the program, or change into its "
+                              "repository.") from error
+
+
+def read_state(where: str | Path) -> State:
+    """Commit, changed files and root commits of the repository around `where`."""
+    root = find_root(where)
+    output = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal",
+                 "--ignore-submodules=none")
+    head: str | None = None
+    changed: list[str] = []
+    store_files: list[str] = []
+    entries = iter(output.split(b"\0"))
+    for entry in entries:
+        if entry.startswith(b"# branch.oid "):
+            oid = entry.removeprefix(b"# branch.oid ").decode()
+            head = None if oid == "(initial)" else oid
+        elif entry[:1] in {b"1", b"2", b"u", b"?"}:
+            status, path = _entry(entry)
+            if entry[:1] == b"2":
+                next(entries, b"")  # the path before the rename follows as a field of its own
+            if status == "?" and Path(path.rstrip("/")).name in STORE_NAMES:
+                store_files.append(path)
+            else:
+                changed.append(f"{status} {path}")
+    return State(root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head))
+
+
+def _entry(entry: bytes) -> tuple[str, str]:
+    kind = entry[:1]
+    if kind == b"?":
+        return "?", os.fsdecode(entry[2:])
+    fields = entry.split(b" ", {b"1": 8, b"2": 9, b"u": 10}[kind])
+    return fields[1].decode(), os.fsdecode(fields[-1])
+
+
+def _roots(root: str, head: str | None) -> list[str]:
+    """First commits of the history: they name the repository without its address. [] if shallow or slow."""
+    if head is None:
+        return []
+    try:
+        if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            return []
+        return sorted(git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split())
+    except RepositoryError:
+        return []
+
+
+def has_commit(root: str, commit: str) -> bool:
+    """Whether the commit and its tree are in this repository's object store."""
+    try:
+        git(root, "cat-file", "-e", f"{commit}^{{tree}}")
+    except RepositoryError:
+        return False
+    return True
+
+
+def is_tracked(root: str, commit: str, path: str) -> bool:
+    """Whether `path` (relative to the root) is a file or folder of that commit."""
+    return bool(git(root, "ls-tree", "-z", commit, "--", path.rstrip("/")))
+
+
+def has_submodules(root: str, commit: str) -> bool:
+    """Whether the commit refers to commits of other repositories, which a worktree leaves empty."""
+    return any(line.startswith(SUBMODULE.encode()) for line in git(root, "ls-tree", "-r", "-z", commit).split(b"\0"))
+
+
+def state_folder(root: str) -> Path:
+    """`.samebits` in the repository's top folder, made on demand and invisible to git."""
+    folder = Path(root) / ".samebits"
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return folder

@@ -1,0 +1,1 @@
+"""Repeat a recorded run: plan, worktree, execution, comparison, verdict; one module a step."""

@@ -1,0 +1,156 @@
+"""Compare what two runs left, on bits: metrics, params, files, logged models. What is left out is in EXCLUSIONS."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from samebits.datasets import hash_file
+from samebits.rerun.floats import bits, ulp_distance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from samebits.store import Outputs
+
+VOLATILE_MODEL_KEYS = ("artifact_path", "model_id", "model_uuid", "run_id", "utc_time_created")
+EXCLUSIONS = [
+    "files samebits/*: our own record and verdict",
+    "metrics system/*: MLflow's measurements of the machine",
+    f"file MLmodel: the top-level keys {', '.join(VOLATILE_MODEL_KEYS)}, which name the run and its time",
+    "params: memory addresses (at 0x…) in printed objects",
+    "metrics: times of logging, and how often MLflow kept an equal value at one step (it drops repeats within 1 ms)",
+]
+NOT_COMPARED = ["tags and notes", "MLflow's own dataset inputs", "registered model versions", "traces", "console output"]
+_VOLATILE_LINE = re.compile("(?:" + "|".join(VOLATILE_MODEL_KEYS) + "):")
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """The first step at which a metric differs; a value is None where a run has none at that step."""
+
+    key: str
+    step: int
+    old: float | None
+    new: float | None
+
+    @property
+    def ulps(self) -> int | None:
+        """Distance in units in the last place, where both values are numbers."""
+        return None if self.old is None or self.new is None else ulp_distance(self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A param or file that differs; None where a run lacks it."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared, how much of it, and every difference, metrics first by step."""
+
+    values: int
+    metrics_compared: int
+    params_compared: int
+    files_compared: int
+    metrics: list[MetricDifference] = field(default_factory=list)
+    params: list[Difference] = field(default_factory=list)
+    files: list[Difference] = field(default_factory=list)
+
+    @property
+    def identical(self) -> bool:
+        """Nothing differs."""
+        return not (self.metrics or self.params or self.files)
+
+    @property
+    def compared_results(self) -> bool:
+        """Whether there was any result to compare; params alone are inputs."""
+        return bool(self.metrics_compared or self.files_compared)
+
+
+def content_digest(path: Path) -> tuple[str, int]:
+    """sha256 and size of a file's content; an MLmodel's without the lines that name its run."""
+    if path.name != "MLmodel":
+        return hash_file(str(path))
+    kept = stable_model(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    data = kept.encode(errors="surrogateescape")
+    return hashlib.sha256(data).hexdigest(), len(data)
+
+
+def stable_model(text: str) -> str:
+    """An MLmodel without its volatile top-level keys and their continuation lines; every other byte stays."""
+    kept: list[str] = []
+    dropping = False
+    for line in text.splitlines(keepends=True):
+        if not line.startswith((" ", "\t")):
+            dropping = bool(_VOLATILE_LINE.match(line))
+        if not dropping:
+            kept.append(line)
+    return "".join(kept)
+
+
+def compare(old: Outputs, new: Outputs) -> Comparison:
+    """All differences between two runs' outputs."""
+    old_metrics, new_metrics = (_stable_metrics(outputs.metrics) for outputs in (old, new))
+    keys = sorted(set(old_metrics) | set(new_metrics))
+    differing = [found for key in keys
+                 if (found := _first_difference(key, old_metrics.get(key, []), new_metrics.get(key, [])))]
+    old_files, new_files = (_stable_files(outputs.files) for outputs in (old, new))
+    old_params, new_params = (_stable_params(outputs.params) for outputs in (old, new))
+    return Comparison(
+        values=sum(len(history) for history in old_metrics.values()),
+        metrics_compared=len(keys),
+        params_compared=len(set(old_params) | set(new_params)),
+        files_compared=len(set(old_files) | set(new_files)),
+        metrics=sorted(differing, key=lambda found: (found.step, found.key)),
+        params=_differences(old_params, new_params),
+        files=_differences(old_files, new_files),
+    )
+
+
+def _stable_metrics(metrics: dict[str, list[tuple[int, float]]]) -> dict[str, list[tuple[int, float]]]:
+    return {key: history for key, history in metrics.items() if not key.startswith("system/")}
+
+
+def _stable_files(files: dict[str, tuple[str, int]]) -> dict[str, str]:
+    return {path: f"sha256:{sha256} ({size} bytes)" for path, (sha256, size) in files.items()
+            if not path.startswith("samebits/")}
+
+
+def _stable_params(params: dict[str, str]) -> dict[str, str]:
+    return {key: _ADDRESS.sub("at 0x…", value) for key, value in params.items()}
+
+
+def _differences(old: dict[str, str], new: dict[str, str]) -> list[Difference]:
+    return [Difference(name, old.get(name), new.get(name)) for name in sorted(set(old) | set(new))
+            if old.get(name) != new.get(name)]
+
+
+def _first_difference(key: str, old: list[tuple[int, float]], new: list[tuple[int, float]]) -> MetricDifference | None:
+    """By step, then in the order logged; several values at one step compare as sets of bit patterns."""
+    old_steps, new_steps = _by_step(old), _by_step(new)
+    for step in sorted(set(old_steps) | set(new_steps)):
+        ours, theirs = old_steps.get(step, {}), new_steps.get(step, {})
+        if ours.keys() != theirs.keys():
+            only_old = [value for pattern, value in ours.items() if pattern not in theirs]
+            only_new = [value for pattern, value in theirs.items() if pattern not in ours]
+            return MetricDifference(key, step, _first(only_old), _first(only_new))
+    return None
+
+
+def _by_step(history: list[tuple[int, float]]) -> dict[int, dict[int, float]]:
+    steps: dict[int, dict[int, float]] = {}
+    for step, value in history:
+        steps.setdefault(step, {}).setdefault(bits(value), value)
+    return steps
+
+
+def _first(values: list[float]) -> Any:
+    return values[0] if values else None
