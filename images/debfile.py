@@ -20,7 +20,7 @@ _LINKS = 10
 
 
 def read_member(deb: Path, path: str) -> bytes:
-    """Give the bytes of the file at `path` (with or without a leading `./`), links inside the package followed.
+    """Give the bytes of the file at `path` (a leading `./` may be there), links inside the package followed.
 
     Raises CorruptError when the file is no .deb, or has no such member.
     """
@@ -42,7 +42,7 @@ def _read(deb: Path, path: str) -> tuple[bytes, str]:
 
 
 def _search(archive: tarfile.TarFile, deb: Path, path: str) -> tuple[bytes, str]:
-    # The archive is a stream, and what a link points to may lie before it: give the target back, to look anew.
+    # The archive is a stream, and what a link points to may lie before it: the caller looks anew.
     for member in archive:
         if _plain(member.name) != path:
             continue

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 from images.errors import FetchStoppedError, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from images.connection import Client
     from images.download import Downloader, Source
     from images.nixstore import NixStore
     from images.plan import Wanted
-    from images.progress import Meter
 
 _BATCH_FILES = 64
 _BATCH_BYTES = 128 << 20
@@ -36,37 +34,30 @@ class Failure:
 
 
 class Delivery:
-    """Brings wanted files to the store with `jobs` downloads at a time."""
+    """Brings one list of wanted files to the store, with `jobs` downloads at a time."""
 
-    def __init__(
-        self, store: NixStore, downloader: Downloader, client: Client, meter: Meter, stop: threading.Event, jobs: int
-    ) -> None:
+    def __init__(self, store: NixStore, downloader: Downloader, jobs: int) -> None:
         self._store = store
         self._downloader = downloader
-        self._client = client
-        self._meter = meter
-        self._stop = stop
         self._jobs = jobs
         self._room = threading.Condition()
         self._waiting = 0
-        self._todo: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
         self._checked: queue.SimpleQueue[tuple[Wanted, Path] | None] = queue.SimpleQueue()
         self._failures: list[Failure] = []
         self._fatal: list[BaseException] = []
 
     def deliver(self, wanted: Sequence[Wanted], sources: Mapping[str, Sequence[Source]]) -> list[Failure]:
-        """Bring all of `wanted` from the sources of their kind; give what could not be had, the rest being in the store.
+        """Bring all of `wanted` from the sources of their kind; give what could not be had.
 
-        Raises FetchStoppedError when interrupted, and what makes going on pointless: DiskFullError, StoreUnusableError.
+        Raises FetchStoppedError when interrupted, and what makes going on pointless: DiskFullError,
+        StoreUnusableError. Then, too, each file is in the store or not, and never a part of it.
         """
-        # The largest first: a large file that begins last would be waited for with all other connections idle.
+        # The largest first: one that begins last would be waited for with all other connections idle.
         for item in sorted(wanted, key=lambda item: (-item.artifact.size, item.artifact.store)):
             self._todo.put(item)
-        count = max(1, min(self._jobs, len(wanted)))
-        for _ in range(count):
-            self._todo.put(None)
-        workers = [threading.Thread(target=self._guarded, args=(self._work, sources), daemon=True) for _ in range(count)]
-        adder = threading.Thread(target=self._guarded, args=(self._add, None), daemon=True)
+        workers = [self._thread(lambda: self._work(sources)) for _ in range(min(self._jobs, len(wanted)))]
+        adder = self._thread(self._add)
         try:
             for thread in (*workers, adder):
                 thread.start()
@@ -76,39 +67,41 @@ class Delivery:
             _join(adder)
         except KeyboardInterrupt:
             self._halt()
+            for thread in workers:
+                _join(thread)
             self._checked.put(None)
-            for thread in (*workers, adder):
-                _join(thread)  # an addition that has begun is waited for; a second interrupt does not wait
+            _join(adder)  # an addition that has begun is waited for; a second interrupt does not wait
             raise FetchStoppedError("The fetch was stopped.") from None
         if self._fatal:
             raise self._fatal[0]
         return sorted(self._failures, key=lambda failure: failure.wanted.artifact.store)
 
+    def _thread(self, action: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                action()
+            except FetchStoppedError:
+                pass
+            except BaseException as error:  # noqa: BLE001  no one is above a thread: the main thread raises it
+                self._fatal.append(error)
+                self._halt()
+
+        return threading.Thread(target=guarded, daemon=True)
+
     def _halt(self) -> None:
-        self._stop.set()
-        self._client.close_all()
+        self._downloader.halt()
         with self._room:
             self._room.notify_all()
 
-    def _guarded(self, action, argument) -> None:  # noqa: ANN001
-        try:
-            action(argument)
-        except FetchStoppedError:
-            pass
-        except BaseException as error:  # noqa: BLE001  a thread has no one above it: the main thread raises it
-            self._fatal.append(error)
-            self._halt()
-
     def _work(self, sources: Mapping[str, Sequence[Source]]) -> None:
-        while True:
-            item = self._todo.get()
-            if item is None:
+        while not self._downloader.stop.is_set():
+            try:
+                item = self._todo.get_nowait()
+            except queue.Empty:
                 return
             with self._room:
-                while self._waiting > WAITING_BYTES and not self._stop.is_set():
+                while self._waiting > WAITING_BYTES and not self._downloader.stop.is_set():
                     self._room.wait()
-            if self._stop.is_set():
-                return
             try:
                 path = self._downloader.download(item.artifact, sources[item.kind])
             except TransferError as error:
@@ -118,35 +111,37 @@ class Delivery:
                 self._waiting += item.artifact.size
             self._checked.put((item, path))
 
-    def _add(self, _: None) -> None:
+    def _add(self) -> None:
         ended = False
         while not ended:
-            batch: list[tuple[Wanted, Path] | None] = [self._checked.get()]
-            size = 0
-            while batch[-1] is not None and len(batch) < _BATCH_FILES and size < _BATCH_BYTES:
-                size += batch[-1][0].artifact.size
-                try:
-                    batch.append(self._checked.get_nowait())
-                except queue.Empty:
-                    break
-            ended = batch[-1] is None
-            pairs = [pair for pair in batch if pair is not None]
-            if self._stop.is_set():
+            batch, ended = self._batch()
+            if self._downloader.stop.is_set():
                 return  # what is checked stays in the partial folder, for the next run
-            if not pairs:
+            if not batch:
                 continue
-            self._store.add_files([path for _, path in pairs], [item.path for item, _ in pairs])
-            for _, path in pairs:
+            self._store.add_files([path for _, path in batch], [item.path for item, _ in batch])
+            for _, path in batch:
                 path.unlink()
                 path.parent.rmdir()
-            self._meter.add_files(len(pairs))
+            self._downloader.meter.add_files(len(batch))
             with self._room:
-                self._waiting -= sum(item.artifact.size for item, _ in pairs)
+                self._waiting -= sum(item.artifact.size for item, _ in batch)
                 self._room.notify_all()
+
+    def _batch(self) -> tuple[list[tuple[Wanted, Path]], bool]:
+        """Wait for a checked file, take those that are there by then; say whether the end was among them."""
+        batch: list[tuple[Wanted, Path]] = []
+        size = 0
+        pair = self._checked.get()
+        while pair is not None:
+            batch.append(pair)
+            size += pair[0].artifact.size
+            if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES or self._checked.empty():
+                return batch, False
+            pair = self._checked.get()
+        return batch, True
 
 
 def _join(thread: threading.Thread) -> None:
     while thread.is_alive():
-        thread.join(0.1)  # in steps: a plain join would not let signals through on every platform
-
-
+        thread.join(0.1)  # in steps, so that a signal is acted on soon

@@ -20,7 +20,8 @@
     ├── ResolutionError        a resolver (apt, uv, Maven) gave no answer, or one we refuse
     └── ToolMissingError       a program that has to be installed is not
 
-A message is one paragraph: what is wrong, where, and what to do next. Standard library only, Python 3.9 or newer.
+A message is one paragraph: what is wrong, where, and what to do next.
+Standard library only, Python 3.9 or newer.
 """
 
 
@@ -49,7 +50,7 @@ class LockStaleError(LockError):
 
 
 class MirrorUnknownError(SamebitsImageError):
-    """This machine's configuration names no mirror for an archive."""
+    """An archive has no mirror in this machine's configuration."""
 
 
 class ResolutionError(SamebitsImageError):
@@ -95,7 +96,7 @@ class GoneError(TransferError):
 class PassingError(TransferError):
     """Trying again may help.
 
-    `wait` is how many seconds the server asked for, 0 if it did not; `advanced`: the try got further than the last.
+    `wait`: how many seconds the server asked for, or 0. `advanced`: the try got further than the last.
     """
 
     def __init__(self, message: str, wait: float = 0.0, *, advanced: bool = False) -> None:

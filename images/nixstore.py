@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 STORE_DIR = "/nix/store"
 _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"  # no e, o, t, u
 _PATHS_PER_CALL = 2000
-_USUAL_PLACES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin", "/usr/bin")
+_USUAL_PLACES = (
+    "/nix/var/nix/profiles/default/bin",
+    "~/.nix-profile/bin",
+    "/run/current-system/sw/bin",
+    "/usr/bin",
+)
 
 
 def flat_path(name: str, sha256: str) -> str:
-    """Give the store path of a file called `name` with this sha256 (hex): what `--add-fixed sha256` makes of it."""
+    """Give the store path that `--add-fixed sha256` makes of a file with this name and sha256 (hex)."""
     inner = hashlib.sha256(f"fixed:out:sha256:{sha256}:".encode()).hexdigest()
     return _path("output:out", inner, name)
 
@@ -49,7 +54,7 @@ def _path(kind: str, sha256: str, name: str) -> str:
 
 
 class NixStore:
-    """The store this machine's `nix-store` speaks to: single-user, through a daemon, or where NIX_REMOTE says."""
+    """The store that `nix-store` speaks to: this user's, the daemon's, or where NIX_REMOTE says."""
 
     def __init__(self) -> None:
         self._program = _find_program()
@@ -71,11 +76,11 @@ class NixStore:
         self._insist(self._run(["--add-fixed", "sha256", *map(str, files)]), expected)
 
     def add_tree(self, tree: Path, expected: str) -> None:
-        """Add a directory under its own name and insist on the `expected` path; raises what `add_files` does."""
+        """Add a directory under its own name, insist on the `expected` path; raises what `add_files` does."""
         self._insist(self._run(["--add-fixed", "--recursive", "sha256", str(tree)]), [expected])
 
     def real(self, path: str) -> Path:
-        """Say where a store path's bytes lie: elsewhere only when NIX_REMOTE names a store with another root."""
+        """Say where a store path's bytes lie: elsewhere only if NIX_REMOTE names another root."""
         remote = os.environ.get("NIX_REMOTE", "")
         if remote.startswith("/"):
             return Path(remote + path)
@@ -85,28 +90,40 @@ class NixStore:
 
     def _insist(self, got: Sequence[str], expected: Sequence[str]) -> None:
         if list(got) != list(expected):
-            odd = next((pair for pair in zip(got, expected) if pair[0] != pair[1]), (f"{len(got)} paths", expected[0]))
+            odd = next(iter(set(got) - set(expected)), "no path")
             raise StoreUnusableError(
-                f"nix-store put a file at {odd[0]} and the lock's place for it is {odd[1]}. Does this Nix use a store "
-                f"other than {STORE_DIR} (NIX_STORE_DIR)? Unset that and run the command again."
+                f"nix-store put a file at {odd}, which is none of the places that follow from the lock. If "
+                f"this Nix uses a store other than {STORE_DIR} (NIX_STORE_DIR), unset that; if it is the "
+                "bootstrap's place, the lock's nar_sha256 is wrong: run `make lock ONLY=busybox-static`. "
+                "Then run the command again."
             )
 
     def _run(self, arguments: Sequence[str]) -> list[str]:
         try:
-            # A session of its own: Ctrl-C on the terminal must not stop an addition half-way, we wait for it instead.
-            done = subprocess.run(
-                [self._program, *arguments], capture_output=True, text=True, check=False, start_new_session=True
-            )
+            # A session of its own: Ctrl-C on the terminal must not stop an addition half-way.
+            with subprocess.Popen(
+                [self._program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            ) as process:
+                out, err = process.communicate()
         except OSError as error:
-            raise StoreUnusableError(f"{self._program} cannot be started ({error}). Reinstall Nix.") from error
-        if done.returncode != 0:
-            raise _explained(done.stderr)
-        return done.stdout.split()
+            raise StoreUnusableError(
+                f"{self._program} cannot be started ({error}). Reinstall Nix."
+            ) from error
+        if process.returncode != 0:
+            raise _explained(err)
+        return out.split()
 
 
 def _explained(stderr: str) -> Exception:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    reason = next((line for line in lines if line.startswith("error:")), lines[-1] if lines else "it gave no reason")
+    reason = next(
+        (line for line in lines if line.startswith("error:")), lines[-1] if lines else "it gave no reason"
+    )
     reason = reason.rstrip(".")
     if "No space left" in stderr or "Disk quota" in stderr or "disk is full" in stderr:
         return DiskFullError(
@@ -114,9 +131,10 @@ def _explained(stderr: str) -> Exception:
             f"`nix-collect-garbage`, and run the command again: what has been fetched is kept."
         )
     return StoreUnusableError(
-        f"The Nix store cannot be used ({reason}). To write to {STORE_DIR} you need to be its owner (single-user Nix, "
-        f"often root) or to have the Nix daemon running and be allowed to use it (`allowed-users` in nix.conf; on "
-        f"Debian, membership of the group nix-users). Nothing half-done was left; run the command again afterwards."
+        f"The Nix store cannot be used ({reason}). To write to {STORE_DIR} you need to be its owner "
+        "(single-user Nix, often root) or to have the Nix daemon running and be allowed to use it "
+        "(`allowed-users` in nix.conf; on Debian, membership of the group nix-users). Nothing half-done was "
+        "left; run the command again afterwards."
     )
 
 
@@ -126,8 +144,8 @@ def _find_program() -> str:
         found = found or shutil.which("nix-store", path=os.path.expanduser(place))  # noqa: PTH111
     if not found:
         raise ToolMissingError(
-            "There is no nix-store on this machine: neither on PATH nor where Nix is usually installed. Install Nix, "
-            "on Debian and Ubuntu with `apt-get install nix-bin` (or `nix-setup-systemd` for the daemon), and run the "
-            "command again. `make quickstart` does it for you."
+            "There is no nix-store on this machine: neither on PATH nor where Nix is usually installed. "
+            "Install Nix, on Debian and Ubuntu with `apt-get install nix-bin` (or `nix-setup-systemd` for "
+            "the daemon), and run the command again. `make quickstart` does it for you."
         )
     return found

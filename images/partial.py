@@ -1,4 +1,4 @@
-"""The folder where downloads grow: one fetch at a time uses it, and room is looked for before anything begins.
+"""The folder where downloads grow: one fetch at a time uses it, and room is looked for first.
 
 Standard library only, Python 3.9 or newer.
 """
@@ -10,13 +10,13 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from images.errors import DiskFullError, FetchError
 from images.progress import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from images.plan import Wanted
 
@@ -33,14 +33,14 @@ def folder(environ: Mapping[str, str]) -> Path:
 
 @contextlib.contextmanager
 def claimed(place: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the folder for this process alone; `waiting` is called when another fetch has it. Raises FetchError."""
+    """Hold the folder for this process alone; `waiting` is called if another has it. Raises FetchError."""
     try:
         place.mkdir(parents=True, exist_ok=True)
         stream = (place / ".lock").open("a")
     except OSError as error:
         raise FetchError(
-            f"{place} cannot be written ({error.strerror or error}). Partial downloads are kept there: make it writable, "
-            f"or point XDG_CACHE_HOME at another folder, and run the command again."
+            f"{place} cannot be written ({error.strerror or error}). Partial downloads are kept there: make "
+            "it writable, or point XDG_CACHE_HOME at another folder, and run the command again."
         ) from error
     with stream:
         try:
@@ -54,7 +54,7 @@ def claimed(place: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def require_room(place: Path, store: Path, wanted: Sequence[Wanted], jobs: int, waiting: int) -> None:
     """Refuse to begin when the files do not fit. Raises DiskFullError.
 
-    The store takes every file; the partial folder holds the `jobs` largest and `waiting` bytes that wait to be added.
+    The store takes every file; the partial folder holds the `jobs` largest and `waiting` bytes to be added.
     """
     sizes = sorted((item.artifact.size for item in wanted), reverse=True)
     in_store = sum(-(-size // _BLOCK) * _BLOCK for size in sizes) + _SMALL
@@ -88,9 +88,9 @@ def _require(path: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(path).free
     if free < needed:
         raise DiskFullError(
-            f"The files do not fit: {readable(needed)} are needed for {what} on the file system of {path}, and "
-            f"{readable(free)} are available. Nothing was fetched. Make room, for example with `nix-collect-garbage`, and run "
-            f"the command again."
+            f"The files do not fit: {readable(needed)} are needed for {what} on the file system of {path}, "
+            f"and {readable(free)} are available. Nothing was fetched. Make room, for example with "
+            "`nix-collect-garbage`, and run the command again."
         )
 
 

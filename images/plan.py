@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from images.errors import SamebitsImageError
 from images.lock import lockfile
@@ -25,7 +25,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class WantedTree:
-    """The bootstrap: a folder in the store, holding `member` of the package `source` under the folder's own name."""
+    """The bootstrap: a store folder that holds `member` of the package `source` under the folder's name."""
 
     name: str
     source: Wanted
@@ -35,10 +35,10 @@ class WantedTree:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files and the bootstrap to have; `defaults` are packages that tell default registries, wanted or not."""
+    """The files and the bootstrap to have; `defaults` are packages that tell default registries."""
 
     files: tuple[Wanted, ...]
-    bootstrap: Optional[WantedTree]
+    bootstrap: WantedTree | None
     defaults: tuple[Wanted, ...]
 
     @property
@@ -57,7 +57,9 @@ def make(lock_dir: Path, sets: Sequence[str]) -> Plan:
     known = sorted({name for lock in locks for artifact in lock.artifacts for name in artifact.sets})
     unknown = sorted(set(sets) - set(known))
     if unknown:
-        raise SamebitsImageError(f"No lock has the set {', '.join(unknown)}. The sets are {', '.join(known)}.")
+        raise SamebitsImageError(
+            f"No lock has the set {', '.join(unknown)}. The sets are {', '.join(known)}."
+        )
 
     def chosen(item: Wanted) -> bool:
         return not sets or not set(sets).isdisjoint(item.artifact.sets)

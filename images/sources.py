@@ -6,19 +6,17 @@ Standard library only, Python 3.9 or newer.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from images.errors import MirrorUnknownError, RefusedError
 from images.mirrors import debian, defaults, maven, python, teamcache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from images.connection import Client
     from images.download import Place, Source
     from images.lock.lockfile import Artifact
-
-PackageFile = Callable[[str], Path]
 
 
 class Unconfigured:
@@ -37,12 +35,16 @@ class Unconfigured:
 
 
 def for_kind(
-    kind: str, client: Client, environ: Mapping[str, str], package: PackageFile, root: Path = Path("/")
+    kind: str,
+    client: Client,
+    environ: Mapping[str, str],
+    package: Callable[[str], Path],
+    root: Path = Path("/"),
 ) -> list[Source]:
     """Give the sources of "debian", "python" or "maven" files, in the order to ask them.
 
-    `package` gives the .deb of a pinned package by name; it is asked for only when nothing else tells a default registry.
-    Raises MirrorUnknownError when there is neither a mirror nor a team's cache.
+    `package` gives the .deb of a pinned package by name; it is asked for only if nothing else tells a default
+    registry. Raises MirrorUnknownError when there is neither a mirror nor a team's cache.
     """
     cache: list[Source] = list(teamcache.configured(environ))
     mirrors: Sequence[Source]
@@ -53,7 +55,10 @@ def for_kind(
             mirrors = python.configured(client, environ, lambda: _default_index(package), root)
         else:
             mirrors = maven.configured(
-                client, environ, lambda: defaults.repository_of_maven_deb(package(defaults.MAVEN_PACKAGE)), root
+                client,
+                environ,
+                lambda: defaults.repository_of_maven_deb(package(defaults.MAVEN_PACKAGE)),
+                root,
             )
     except MirrorUnknownError as error:
         if not cache:
@@ -62,5 +67,5 @@ def for_kind(
     return [*cache, *mirrors]
 
 
-def _default_index(package: PackageFile) -> str:
+def _default_index(package: Callable[[str], Path]) -> str:
     return defaults.index_of_own_pip() or defaults.index_of_pip_deb(package(defaults.PIP_PACKAGE))

@@ -31,10 +31,10 @@ class Entry:
 
 
 def archives(root: Path = Path("/")) -> dict[str, list[str]]:
-    """Give the base addresses (no final slash) of "debian" and "debian-security" in apt's sources, in their order.
+    """Give the base addresses (no final slash) of "debian" and "debian-security", in the sources' order.
 
-    Other vendors' archives are left out: Debian's are known by suite and the component main, and, when some of those
-    have a path that says debian, only they count.
+    Other vendors' archives are left out: Debian's are known by suite and the component main, and, when some
+    of those have an address that says debian, only they count.
     """
     found: dict[str, list[str]] = {"debian": [], "debian-security": []}
     for entry in entries(root):
@@ -46,7 +46,9 @@ def archives(root: Path = Path("/")) -> dict[str, list[str]]:
             if base not in found[kind]:
                 found[kind].append(base)
     for kind, bases in found.items():
-        named = [base for base in bases if "debian" in urlsplit(base).path or "debian" in urlsplit(base).netloc]
+        named = [
+            base for base in bases if "debian" in urlsplit(base).path or "debian" in urlsplit(base).netloc
+        ]
         found[kind] = named or bases
     return found
 
@@ -70,7 +72,9 @@ def proxies(root: Path = Path("/")) -> dict[str, str]:
     if program is None or root != Path("/"):
         return {}
     try:
-        dump = subprocess.run([program, "dump"], capture_output=True, text=True, check=False, timeout=20).stdout
+        dump = subprocess.run(
+            [program, "dump"], capture_output=True, text=True, check=False, timeout=20
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     return parse_proxies(dump)
@@ -116,7 +120,11 @@ def _deb822(text: str) -> Iterator[Entry]:
                 key, _, value = line.partition(":")
                 key = key.strip().lower()
                 fields[key] = value.strip()
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false", "0"):
+        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in (
+            "no",
+            "false",
+            "0",
+        ):
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from images.connection import Client, Route
 from images.download import Place
 from images.errors import MirrorUnknownError
 from images.mirrors import aptsources
 from images.mirrors.page import links, read_text
+from images.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from images.connection import Client
     from images.lock.lockfile import Artifact
 
 _TEMPLATE = Path("usr/share/python-apt/templates/Debian.info")
@@ -24,7 +25,7 @@ _DEBOOTSTRAP = Path("usr/sbin/debootstrap")
 
 
 class DebianMirror:
-    """One mirror of one archive ("debian" or "debian-security"): `base` is its address without a final slash."""
+    """A mirror of one archive ("debian", "debian-security"), at the address `base` without a final slash."""
 
     def __init__(self, client: Client, archive: str, base: str, route: Route) -> None:
         self._client = client
@@ -52,7 +53,9 @@ class DebianMirror:
         names = (posixpath.basename(unquote(link)) for link in links(text))
         ours = re.search(r"_(\w+)\.deb$", artifact.file)
         versions = {
-            match[1] for match in map(pattern.fullmatch, names) if match and ours and match[2] in (ours[1], "all")
+            match[1]
+            for match in map(pattern.fullmatch, names)
+            if match and ours and match[2] in (ours[1], "all")
         }
         return f"the mirror has {artifact.name} {', '.join(sorted(versions))} now" if versions else ""
 
@@ -81,9 +84,10 @@ def _bases(environ: Mapping[str, str], root: Path) -> dict[str, list[str]]:
         found["debian-security"] = [security]
     if not found["debian"]:
         raise MirrorUnknownError(
-            "This machine's configuration names no Debian mirror: apt's sources list none, as on Ubuntu. Set "
-            "SAMEBITS_DEBIAN_MIRROR to the base address of one (the folder that holds dists and pool), or run "
-            "`apt-get install python-apt-common` or `apt-get install debootstrap`, whose default is then taken."
+            "This machine's configuration names no Debian mirror: apt's sources list none, as on Ubuntu. "
+            "Set SAMEBITS_DEBIAN_MIRROR to the base address of one (the folder that holds dists and pool), "
+            "or run `apt-get install python-apt-common` or `apt-get install debootstrap`, whose default is "
+            "then taken."
         )
     if not found["debian-security"]:
         found["debian-security"] = [_sibling(base) for base in found["debian"]]
@@ -93,7 +97,9 @@ def _bases(environ: Mapping[str, str], root: Path) -> dict[str, list[str]]:
 def _sibling(base: str) -> str:
     # Mirrors carry the security archive beside the main one, under a name of its own.
     before, _, last = base.rpartition("/")
-    return f"{before}/{last.replace('debian', 'debian-security', 1)}" if "debian" in last else f"{base}-security"
+    return (
+        f"{before}/{last.replace('debian', 'debian-security', 1)}" if "debian" in last else f"{base}-security"
+    )
 
 
 def _tools_default(root: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """The registries that pip and Maven fall back on, read out of pip and Maven themselves.
 
-This project names no registry. A machine without configuration gets what its package managers come with: from the pip
-that this Python has, or else from the pinned .debs of python3-pip and libmaven3-core-java.
+This project names no registry. A machine without configuration gets what its package managers come with: from
+the pip that this Python has, or else from the pinned .debs of python3-pip and libmaven3-core-java.
+
+Standard library only, Python 3.9 or newer.
 """
 
 from __future__ import annotations
@@ -42,14 +44,14 @@ def index_of_pip_deb(deb: Path) -> str:
         found = ""
     if not found:
         raise MirrorUnknownError(
-            f"No package index is configured on this machine, and {deb.name} does not tell pip's default in the way "
-            f"that is known here. Set PIP_INDEX_URL to the index to use and run the command again."
+            f"No package index is configured on this machine, and {deb.name} does not tell pip's default in "
+            "the way that is known here. Set PIP_INDEX_URL to the index to use and run the command again."
         )
     return found
 
 
 def repository_of_maven_deb(deb: Path) -> str:
-    """Give central's address from a .deb of libmaven3-core-java. Raises MirrorUnknownError when it is not found there."""
+    """Give central's address from a .deb of libmaven3-core-java. Raises MirrorUnknownError without one."""
     found = None
     try:
         with zipfile.ZipFile(io.BytesIO(read_member(deb, _MAVEN_JAR))) as jar:
@@ -59,8 +61,9 @@ def repository_of_maven_deb(deb: Path) -> str:
         pass
     if not found:
         raise MirrorUnknownError(
-            f"No Maven repository is configured on this machine, and {deb.name} does not tell Maven's default in the "
-            f"way that is known here. Set SAMEBITS_MAVEN_MIRROR to the repository to use and run the command again."
+            f"No Maven repository is configured on this machine, and {deb.name} does not tell Maven's "
+            "default in the way that is known here. Set SAMEBITS_MAVEN_MIRROR to the repository to use and "
+            "run the command again."
         )
     return found[1]
 

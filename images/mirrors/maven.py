@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
-from images.connection import Client, Route
 from images.download import Place
 from images.mirrors.page import read_text
+from images.route import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from images.connection import Client
     from images.lock.lockfile import Artifact
 
 
@@ -39,14 +40,19 @@ class MavenRepository:
         group, _, name = artifact.name.partition(":")
         url = f"{self._base}/{quote(group.replace('.', '/'))}/{quote(name)}/maven-metadata.xml"
         _, text = read_text(self._client, url, self._route)
-        newest = re.search(r"<release>([^<]+)</release>", text) or re.search(r"<latest>([^<]+)</latest>", text)
+        newest = re.search(r"<release>([^<]+)</release>", text) or re.search(
+            r"<latest>([^<]+)</latest>", text
+        )
         return f"the repository's newest {artifact.name} is {newest[1]}" if newest else ""
 
 
 def configured(
     client: Client, environ: Mapping[str, str], default: Callable[[], str], root: Path = Path("/")
 ) -> list[MavenRepository]:
-    """Give where this machine reads central from: SAMEBITS_MAVEN_MIRROR, else a mirror in settings.xml, else `default`."""
+    """Give where this machine reads central from.
+
+    That is SAMEBITS_MAVEN_MIRROR, else a mirror in settings.xml, else what `default` gives.
+    """
     named = environ.get("SAMEBITS_MAVEN_MIRROR", "").strip()
     if named:
         return [MavenRepository(client, named.rstrip("/"), Route())]
@@ -55,9 +61,16 @@ def configured(
 
 
 def from_settings(environ: Mapping[str, str], root: Path = Path("/")) -> tuple[str, Route]:
-    """Give the mirror of central in Maven's settings, "" if none, and how to reach it. The user's file goes first."""
+    """Give the mirror of central in Maven's settings, "" if none, and how to reach it.
+
+    The user's file goes before the machine's, and a mirror of exactly central before patterns, as with Maven.
+    """
     home = Path(environ.get("HOME", str(root / "root")))
-    trees = [tree for tree in (_tree(home / ".m2/settings.xml"), _tree(root / "etc/maven/settings.xml")) if tree is not None]
+    trees = [
+        tree
+        for tree in (_tree(home / ".m2/settings.xml"), _tree(root / "etc/maven/settings.xml"))
+        if tree is not None
+    ]
     mirrors = [mirror for tree in trees for mirror in _children(tree, "mirrors", "mirror")]
     exact = [mirror for mirror in mirrors if _text(mirror, "mirrorOf", environ) == "central"]
     matching = [mirror for mirror in mirrors if mirrors_central(_text(mirror, "mirrorOf", environ))]
@@ -92,7 +105,9 @@ def _children(tree: ET.Element, group: str, name: str) -> Iterator[ET.Element]:
 def _text(element: ET.Element, name: str, environ: Mapping[str, str]) -> str:
     for child in element:
         if _plain(child.tag) == name:
-            return re.sub(r"\$\{env\.(\w+)\}", lambda match: environ.get(match[1], ""), (child.text or "").strip())
+            return re.sub(
+                r"\$\{env\.(\w+)\}", lambda match: environ.get(match[1], ""), (child.text or "").strip()
+            )
     return ""
 
 

@@ -1,4 +1,7 @@
-"""Small pages that mirrors serve, indexes and metadata, read whole. Standard library only, Python 3.9 or newer."""
+"""Small pages that mirrors serve, read whole: indexes and metadata.
+
+Standard library only, Python 3.9 or newer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING
 from images.errors import PassingError, RefusedError
 
 if TYPE_CHECKING:
-    from images.connection import Client, Route
+    from images.connection import Client
+    from images.route import Route
 
 _LIMIT = 64 << 20
 _CHUNK = 1 << 16

@@ -1,4 +1,7 @@
-"""Which package indexes this machine's pip (and uv) are set up for. Standard library only, Python 3.9 or newer."""
+"""Which package indexes this machine's pip (and uv) are set up for.
+
+Standard library only, Python 3.9 or newer.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from images.connection import Route
+from images.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SECTIONS = ("global", "install", "download")  # later ones count more, as `pip install` and `pip download` read them
+_SECTIONS = (
+    "global",
+    "install",
+    "download",
+)  # later ones count more, as `pip install` and `pip download` read them
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,16 @@ class PipSettings:
 
 
 def read(environ: Mapping[str, str], root: Path = Path("/")) -> PipSettings:
-    """Read pip's environment and files, and uv's environment, with pip's order: the environment goes first."""
+    """Read pip's environment and files, and uv's environment; as with pip, the environment goes first."""
     from_files = _files(environ, root)
 
     def setting(name: str) -> str:
         return environ.get(f"PIP_{name.upper().replace('-', '_')}", "").strip() or from_files.get(name, "")
 
-    named = [word.rpartition("=")[2] if "://" in word.rpartition("=")[2] else word for word in _words(environ, "UV_INDEX")]
+    named = [
+        word.rpartition("=")[2] if "://" in word.rpartition("=")[2] else word
+        for word in _words(environ, "UV_INDEX")
+    ]
     index = environ.get("PIP_INDEX_URL") or environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     index = (index or from_files.get("index-url", "")).strip()
     extra = [*setting("extra-index-url").split(), *_words(environ, "UV_EXTRA_INDEX_URL"), *named]
@@ -70,7 +80,12 @@ def _files(environ: Mapping[str, str], root: Path) -> dict[str, str]:
         return {}
     home = Path(environ.get("HOME", str(root / "root")))
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    paths = [root / "etc/xdg/pip/pip.conf", root / "etc/pip.conf", home / ".pip/pip.conf", config / "pip/pip.conf"]
+    paths = [
+        root / "etc/xdg/pip/pip.conf",
+        root / "etc/pip.conf",
+        home / ".pip/pip.conf",
+        config / "pip/pip.conf",
+    ]
     if own:
         paths.append(Path(own))
     found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
@@ -82,5 +97,7 @@ def _files(environ: Mapping[str, str], root: Path) -> dict[str, str]:
             continue
         for section in _SECTIONS:
             if parser.has_section(section):
-                found[section].update({name.replace("_", "-"): value for name, value in parser.items(section)})
+                found[section].update(
+                    {name.replace("_", "-"): value for name, value in parser.items(section)}
+                )
     return {name: value for section in _SECTIONS for name, value in found[section].items()}

@@ -1,4 +1,7 @@
-"""Python's packages as this machine reaches them: simple indexes (PEP 503, PEP 691) and folders of wheels."""
+"""Python's packages as this machine reaches them: simple indexes (PEP 503, PEP 691) and folders of wheels.
+
+Standard library only, Python 3.9 or newer.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,25 @@ import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from images.connection import Client, Route, file_url, shown
 from images.download import Place, Source
 from images.errors import CorruptError, GoneError, RefusedError
 from images.mirrors import pipconfig
 from images.mirrors.page import read_text
+from images.route import Route, file_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from images.connection import Client
     from images.lock.lockfile import Artifact
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _MOST_SHOWN = 8
+_WHEEL_PARTS = 5  # name, version, Python, ABI, platform
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,19 @@ class SimpleIndex:
         return f"SimpleIndex({self._base!r})"
 
     def places(self, artifact: Artifact) -> Sequence[Place]:
-        """Ask the index where the file is. Raises GoneError if it does not list it, CorruptError if it lists another."""
+        """Ask the index where the file is. Raises GoneError if it lists none, CorruptError if another one."""
         found = self._project(artifact.name).get(artifact.file)
         where = shown(f"{self._base}/{artifact.name}/")
         if found is None:
             raise GoneError(f"{where} does not list it")
         if found.sha256 and found.sha256 != artifact.sha256:
-            raise CorruptError(f"{where} lists it with the sha256 {found.sha256} where the lock pins {artifact.sha256}")
+            raise CorruptError(
+                f"{where} lists it with the sha256 {found.sha256} where the lock pins {artifact.sha256}"
+            )
         return [Place(found.url, self._route)]
 
     def offers(self, artifact: Artifact) -> str:
-        """Say which files of the pinned version the index lists, or else which versions, newest last as listed."""
+        """Say which files of the pinned version the index lists, or else which versions, in its order."""
         files = list(self._project(artifact.name))
         same = [file for file in files if version_of(file) == artifact.version]
         if same:
@@ -107,7 +114,7 @@ class WheelFolder:
 def configured(
     client: Client, environ: Mapping[str, str], default: Callable[[], str], root: Path = Path("/")
 ) -> list[Source]:
-    """Give this machine's folders and indexes, in pip's order; `default` gives pip's own index when none is set."""
+    """Give this machine's folders and indexes, in pip's order; `default` gives the index when none is set."""
     settings = pipconfig.read(environ, root)
     found: list[Source] = []
     for link in settings.find_links:
@@ -115,8 +122,8 @@ def configured(
         if "://" not in link.replace("file://", "") and folder.is_dir():
             found.append(WheelFolder(folder))
     if not settings.no_index:
-        for url in (settings.index or default(), *settings.extra):
-            found.append(SimpleIndex(client, url.rstrip("/"), settings.route(url)))
+        urls = (settings.index or default(), *settings.extra)
+        found.extend(SimpleIndex(client, url.rstrip("/"), settings.route(url)) for url in urls)
     return found
 
 
@@ -131,7 +138,9 @@ def parse_project(url: str, text: str) -> list[IndexFile]:
     for target, label in page.found:
         address, fragment = urldefrag(urljoin(base, target))
         digest = fragment.partition("sha256=")[2] if fragment.startswith("sha256=") else ""
-        found.append(IndexFile(label.strip() or unquote(urlsplit(address).path.rpartition("/")[2]), address, digest))
+        found.append(
+            IndexFile(label.strip() or unquote(urlsplit(address).path.rpartition("/")[2]), address, digest)
+        )
     return found
 
 
@@ -139,7 +148,7 @@ def version_of(file: str) -> str:
     """Give the version in the name of a wheel or sdist, "" when there is none to be seen."""
     if file.endswith(".whl"):
         parts = file.split("-")
-        return parts[1] if len(parts) >= 5 else ""
+        return parts[1] if len(parts) >= _WHEEL_PARTS else ""
     match = re.fullmatch(r".+-([0-9][^-]*)\.(?:tar\.gz|zip|tar\.bz2)", file)
     return match[1] if match else ""
 

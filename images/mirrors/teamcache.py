@@ -1,12 +1,15 @@
-"""A team's own cache of pinned files: a folder or address with `sha256/<hex>` files, as Nix's hashed-mirrors."""
+"""A team's own cache of pinned files: a folder or address of `sha256/<hex>` files, as Nix's hashed-mirrors.
+
+Standard library only, Python 3.9 or newer.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from images.connection import file_url
 from images.download import Place
+from images.route import file_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
