@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from images.errors import ResolutionError
-from images.lock import archives
+from images.debfile import read_member
+from images.errors import CorruptError, ResolutionError
 from images.lock.apt import KEYRING, AptRoot, Deb, Suite
-from images.lock.bootstrap import extract, nar_sha256
+from images.lock.bootstrap import nar_sha256
 from images.lock.intent import Intent
 from images.lock.lockfile import Artifact, Bootstrap, Lock, store_name
+from images.mirrors.debian import _bases as bases
 
 _TOP = {"architecture", "components", "archives", "sets", "bootstrap"}
 
@@ -47,9 +48,10 @@ def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Calla
 
 def _suites(intent: Intent) -> list[Suite]:
     components = tuple(intent.words("components"))
+    mirrors = bases(os.environ, Path("/"))
     found = []
-    for archive in intent.section({"debian", "debian-security"}, "archives"):
-        base = archives.base(archive)
+    for archive in intent.section(set(mirrors), "archives"):
+        base = mirrors[archive][0]
         found += [Suite(archive, base, suite, components) for suite in intent.words("archives", archive)]
     if not found or not components:
         raise intent.error("it names no suites or components to take packages from")
@@ -116,9 +118,12 @@ def _artifacts(members: dict[str, list[Deb]]) -> tuple[Artifact, ...]:
 def _bootstrap(root: AptRoot, intent: Intent, members: dict[str, list[Deb]], folder: Path) -> Bootstrap:
     intent.section({"package", "member", "store"}, "bootstrap")
     package, member = intent.word("bootstrap", "package"), intent.word("bootstrap", "member")
+    store = intent.word("bootstrap", "store")
     for deb in (deb for debs in members.values() for deb in debs):
         if deb.name == package:
-            content = extract(root.download(deb, folder).read_bytes(), member)
-            file = deb.path.rsplit("/", 1)[-1]
-            return Bootstrap(intent.word("bootstrap", "store"), file, member, nar_sha256(content))
+            try:
+                content = read_member(root.download(deb, folder), member)
+            except CorruptError as error:
+                raise intent.error(f"the bootstrap cannot be taken from its package: {error}") from error
+            return Bootstrap(store, deb.path.rsplit("/", 1)[-1], member, nar_sha256(store, content))
     raise intent.error(f"the bootstrap's package {package} is in no set")
