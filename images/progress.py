@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
 
 _REDRAW = 0.2
 _PLAIN = 5.0
@@ -100,10 +99,9 @@ class Meter:
             f"({readable(received / seconds)}/s)"
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         """Begin to show."""
         self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
