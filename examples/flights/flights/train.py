@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         data.files(options.data)
-        # PyTorch, Lightning and MLflow take seconds to import: --help and missing data need not wait for them.
+        # PyTorch, Lightning and MLflow take seconds to import: --help and missing data need not wait.
         from flights import experiment  # noqa: PLC0415
 
         table = experiment.run(
