@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("pandas", reason="the example reads its data with pandas")
 
-from flights import data
+from flights import data, features
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flights"
 
@@ -21,7 +21,7 @@ def joined(folder):
 
 
 def test_weather_is_the_reading_of_the_hour_before(tables):
-    """A flight gets its origin's weather of one hour before departure, never that of its own hour or place."""
+    """A flight gets its origin's weather of the hour before, never that of its own hour or another place."""
     readings = [
         tables.weather(hour=7, temp=41),
         tables.weather(hour=8, temp=99),
@@ -39,7 +39,7 @@ def test_aircraft_joins_by_tail_number(tables):
 
 
 def test_unknown_weather_and_aircraft_stay_unknown(tables):
-    """A flight without weather or aircraft is kept, with NaN for what is unknown, not dropped and not invented."""
+    """A flight without weather or aircraft is kept, with NaN for what is unknown."""
     flights = joined(tables.write([tables.flight(tail="NA", hour=15), tables.flight()]))
     assert len(flights) == 2
     assert flights.loc[0, ["temp", "seats", "plane_age"]].isna().all()
@@ -53,11 +53,9 @@ def test_order_of_the_file_is_kept(tables):
 
 
 def test_nothing_of_the_flight_itself_is_left(tables):
-    """No column that only the flight itself reveals reaches a model, and the joined table has no unknown column."""
+    """No column that only the flight itself reveals is left, and none but the inputs and the split's."""
     columns = set(joined(tables.write()).columns)
     assert not columns & {"dep_time", "dep_delay", "arr_time", "air_time"}
-    from flights import features
-
     inputs = set(features.CATEGORIES + features.NUMBERS)
     assert inputs <= columns
     assert columns - inputs == {data.TARGET, "month", "day", "time_hour"}
@@ -65,7 +63,7 @@ def test_nothing_of_the_flight_itself_is_left(tables):
 
 @pytest.mark.parametrize("changed", [{"dep": 500}, {"arr": 500}, {"dep": "NA", "arr": "NA"}])
 def test_inputs_do_not_depend_on_the_flights_own_outcome(tables, changed):
-    """However late a flight turns out, its own inputs are the same: proof against a leak through a derived column."""
+    """However late a flight turns out, its own inputs are the same: no derived column leaks it."""
     others = [tables.flight(hour=7, dep=20), tables.flight(hour=8, dep=40)]
     before = joined(tables.write([*others, tables.flight(hour=8)]))
     after = joined(tables.write([*others, tables.flight(hour=8, **changed)]))
@@ -73,7 +71,7 @@ def test_inputs_do_not_depend_on_the_flights_own_outcome(tables, changed):
 
 
 def test_running_late_counts_what_was_known(tables):
-    """A delay counts only as far as it had grown by then, and a flight that never left as waiting all the while."""
+    """A delay counts as far as it had grown by then; a flight that had not left counts as waiting."""
     lines = [
         tables.flight(hour=7, minute=0, dep=10),  # left: 10
         tables.flight(hour=7, minute=30, dep=300),  # still at the gate at 8: 30

@@ -47,7 +47,7 @@ def test_encoding_is_all_numbers(parts):
 
 
 def test_encoding_learns_from_training_alone(parts):
-    """Later months change nothing in the encoding of earlier ones: a carrier first seen in the test months is 0."""
+    """The vocabulary is that of the training months: a carrier first seen later is 0."""
     encoding = Encoding.fit(parts.train)
     stranger = parts.test.head(1).assign(carrier="ZZ")
     assert encoding.transform(stranger)["carrier"].tolist() == [0]
@@ -75,7 +75,7 @@ def test_encoding_survives_json(parts):
 
 
 def test_each_baseline_predicts_every_flight(parts):
-    """Each baseline gives one finite number for each flight, in the flights' order and whatever their index."""
+    """Each baseline gives one finite number for each flight, in the flights' order."""
     fitted = baselines.fit(parts.train, Encoding.fit(parts.train), seed=1)
     assert list(fitted) == ["median", "carrier_hour", "ridge", "boosting"]
     shuffled = parts.test.iloc[::-1]
@@ -140,7 +140,7 @@ def test_margin_takes_days_as_independent():
 
 
 def test_picture_has_the_same_bytes_each_time(tmp_path):
-    """The same results give the same PNG, byte for byte, and it names no version of the program that drew it."""
+    """The same results give the same PNG, byte for byte, which names no version of a program."""
     pytest.importorskip("matplotlib", reason="the picture is matplotlib's")
     random_numbers = np.random.default_rng(0)
     predicted, delays = random_numbers.normal(size=50), random_numbers.normal(size=50)
