@@ -4,5 +4,8 @@ layer {
   name = "debian-workspace";
   script = ../nix/debian.sh;
   artifacts = locks.set "debian" "workspace";
-  env.below = layers.debian-base;
+  env = {
+    below = layers.debian-base;
+    keystore = ../nix/keystore.py;
+  };
 }

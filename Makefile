@@ -1,0 +1,77 @@
+# What people type. Each target says what it is for behind '##'; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(PATH):/nix/var/nix/profiles/default/bin:$(HOME)/.nix-profile/bin
+# Flakes, also where nix.conf does not switch them on.
+export NIX_CONFIG := extra-experimental-features = nix-command flakes
+PYTHON := .venv/bin/python
+WORKSPACE := nix run "$(CURDIR)\#workspace-cpu" --
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+.PHONY: quickstart
+quickstart: ## from nothing to a verdict: install Nix, fetch, build, train, rerun (YES=1 does not ask)
+	@examples/quickstart.sh
+
+.PHONY: nix
+nix: ## make Nix ready: installed, sandbox and flakes on (YES=1 does not ask)
+	@images/setup-nix.sh
+
+.PHONY: fetch
+fetch: nix ## put every pinned file into the Nix store
+	@python3 -m images.fetch
+
+.PHONY: build
+build: fetch ## build the images, the SDK's wheel and the example's data
+	nix build .#workspace-cpu .#mlflow .#sdk .#flights-data --no-link
+
+.PHONY: data
+data: nix ## copy the example's data to examples/flights/data
+	@mkdir -p examples/flights/data
+	@install -m 0644 "$$(nix build .#flights-data --no-link --print-out-paths)"/* examples/flights/data/
+
+.PHONY: lab
+lab: nix ## JupyterLab in the workspace, on this machine
+	$(WORKSPACE) jupyter lab --ip=127.0.0.1 --no-browser
+
+.PHONY: ui
+ui: nix ## MLflow's pages on this project's runs
+	$(WORKSPACE) mlflow server --host 127.0.0.1 --port $${PORT:-5000} \
+	  --backend-store-uri "sqlite:///$(CURDIR)/.samebits/mlflow.db" --default-artifact-root "$(CURDIR)/.samebits/artifacts"
+
+.PHONY: lock
+lock: .venv ## resolve the intents in images/lock anew (ONLY="numpy pandas": just these)
+	$(PYTHON) -m images.lock refresh $(addprefix --only ,$(ONLY))
+
+.PHONY: lock-check
+lock-check: .venv ## refuse a lock that does not match its intent
+	$(PYTHON) -m images.lock check
+
+.PHONY: lock-diff
+lock-diff: .venv ## what changed in the locks since OLD (a commit; default HEAD)
+	$(PYTHON) -m images.lock diff $(or $(OLD),HEAD) $(or $(NEW),.)
+
+# Exact versions stand in pyproject.toml; pip installs groups from 25.1 on only, so uv does it.
+.venv: pyproject.toml
+	@command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check "$$(sed -n 's/^  "\(uv==.*\)",/\1/p' pyproject.toml)"
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --group dev
+	@touch .venv
+
+.PHONY: check
+check: .venv lock-check ## style, types, directions of imports: what needs no build
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.PHONY: test
+test: nix .venv fetch ## every test; installs what it needs
+	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: bench
+bench: nix .venv ## the benchmarks, as ratios to a peer measured in the same run
+	$(PYTHON) bench/table.py
