@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Load the recorder at first use, so that `import samebits` stays free."""
     if name in {"autolog", "dataset"}:
-        from samebits import session  # noqa: PLC0415  (lazy on purpose)
+        from samebits import session
 
         return getattr(session, name)
     raise AttributeError(f"module 'samebits' has no attribute {name!r}")

@@ -1,8 +1,9 @@
-"""The record of this process, taken from the process itself: entry, seeds, modules, and what could not be had."""
+"""The record of this process, taken from the process itself: entry, modules, and what could not be had."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 import sysconfig
@@ -10,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from samebits import __version__, closure, datasets, handover, numerics
 from samebits.errors import ClosureError
-from samebits.record import ClosureUsed, Code, Dataset, Entry, Modules, Record, Run, Seed, Variable
+from samebits.record import VERSION, ClosureUsed, Code, Dataset, Entry, Modules, Record, Run, Seed, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_OUTSIDE = 50
+TAG_LENGTH = 1000
+INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 NOT_CHECKED = [
     "files the program reads that were not named with samebits.dataset()",
     "files that git ignores, other than datasets",
     "environment variables outside the allow-list",
     "code changed on disk after the program started",
     "files of the closure changed since the image was built",
-    "instruction set level chosen by libm, OpenBLAS and oneDNN, beyond what the table of numerics shows",
+    "instruction sets that libm, OpenBLAS and oneDNN chose, beyond what the numerics show",
     "modules and libraries that shadow the closure's own (user site, LD_PRELOAD)",
     "child processes and other machines",
 ]
@@ -34,44 +37,47 @@ class Process:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.not_recorded: list[str] = []
         begun = handover.decode(environ)
-        direct = begun is not None and begun.pid == (os.getppid() if begun.spawned else os.getpid())
         here = os.getcwd()
         self.root: str | None
         self.code: Code
-        if begun is not None and direct:
-            self.root, self.code = begun.root, begun.code
+        if begun is not None and begun.pid == (os.getppid() if begun.spawned else os.getpid()):
+            self.root, self.code, self.cwd = begun.root, begun.code, begun.cwd
         else:
             self.root, self.code = handover.read_code(here, "autolog")
-            self.not_recorded.append(
-                "the code as it was when the program started: it was read when samebits.autolog() was called"
-                + ("" if begun is None else " (this is a child of the command given to samebits exec)"))
+            self.cwd = begun.cwd if begun and begun.root == self.root else here
+            self._miss("the code as it was when the program started: it was read at samebits.autolog()")
         if begun is None:
-            self.not_recorded.append("determinism settings before the start: the program was not started with "
-                                     "`samebits exec`")
+            self._miss(
+                "determinism settings before the start: the program was not started by `samebits exec`"
+            )
+        elif begun.typed is None:
+            self._miss("the command as typed: it was too long to hand over")
         self.session = begun.session if begun else os.urandom(8).hex()
         self.typed = begun.typed if begun else None
         self.set_by_samebits = frozenset(begun.set_by_samebits if begun else ())
-        self.cwd = begun.cwd if begun and begun.root == self.root else here
-        self.environ = {name: environ[name] for name in handover.ALLOWED if name in environ}
+        self.environ = {name: environ[name] for name in sorted(handover.ALLOWED) if name in environ}
         self.hash_seed = environ.get("PYTHONHASHSEED", "random") if sys.flags.hash_randomization else "0"
         self.entry = self._entry()
         self.closure = used_closure(environ)
         self.rerun_of = environ.get(handover.RERUN_OF)
         self.token = environ.get(handover.RERUN_TOKEN)
         if self.code.commit == "dirty":
-            self.not_recorded.append("the content of the changed files: this version keeps only their names")
+            self._miss("the content of the changed files: this version keeps only their names")
         if _has_input():
-            self.not_recorded.append("standard input: it was a pipe or a file, and its content was not kept")
+            self._miss("standard input: it was a pipe or a file, whose content is not kept")
+
+    def _miss(self, sentence: str) -> None:
+        self.not_recorded.append(sentence)
 
     def tags(self, ordinal: int) -> dict[str, str]:
         """Short searchable tags, all `samebits.*`, each well below MLflow's 8,000 characters."""
         tags = {
-            "record": "1",
+            "record": str(VERSION),
             "session": self.session,
             "ordinal": str(ordinal),
             "commit": self.code.commit,
             "entry": self.entry.name,
-            "args": printable(self.entry.arguments),
+            "args": shlex.join(self.entry.arguments),
             "closure_id": self.closure.closure_id or "none",
             "content_id": self.closure.content_id or "none",
             "image": self.closure.image,
@@ -79,17 +85,25 @@ class Process:
             "rerun_of": self.rerun_of,
             "rerun_token": self.token,
         }
-        return {f"samebits.{name}": value[:1000].encode(errors="backslashreplace").decode()
-                for name, value in tags.items() if value is not None}
+        return {
+            f"samebits.{name}": value[:TAG_LENGTH].encode(errors="backslashreplace").decode()
+            for name, value in tags.items()
+            if value is not None
+        }
 
-    def record(self, ordinal: int, status: str, seed: Seed, used: list[Dataset], problems: list[str]) -> Record:
-        """The record of one run that ends now; never raises for what a library will not answer."""
+    def record(
+        self, ordinal: int, status: str, seed: Seed, used: list[Dataset], problems: list[str]
+    ) -> Record:
+        """The record of one run that ends now; what a library will not answer is said in it."""
         table, missing = numerics.effective()
         return Record(
             run=Run(self.session, ordinal, status, self.rerun_of),
             code=self.code,
             entry=self.entry,
-            environment=self._environment(),
+            environment={
+                name: Variable(value, "samebits" if name in self.set_by_samebits else "user")
+                for name, value in self.environ.items()
+            },
             seed=seed,
             datasets=used,
             closure=self.closure,
@@ -101,27 +115,25 @@ class Process:
             not_checked=NOT_CHECKED,
         )
 
-    def _environment(self) -> dict[str, Variable]:
-        return {name: Variable(value, "samebits" if name in self.set_by_samebits else "user")
-                for name, value in sorted(self.environ.items())}
-
     def _entry(self) -> Entry:
         main: Any = sys.modules.get("__main__")
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
-        if "ipykernel" in sys.modules or hasattr(__builtins__, "__IPYTHON__"):
+        if "ipykernel" in sys.modules:
             kind, name = "notebook", "notebook"
-            self.not_recorded.append("the cells of the notebook: this version records programs only")
+            self._miss("the cells of the notebook: this version records programs only")
         elif spec is not None:
             kind, name = "module", str(spec.name).removesuffix(".__main__")
         elif file is not None:
             kind, name = "script", self._relative(os.path.join(self.cwd, file))
+        elif sys.argv[:1] == ["-c"]:
+            kind, name = "command", "-c"
         else:
-            kind, name = "interactive", sys.orig_argv[0] if sys.orig_argv else "python"
-            self.not_recorded.append("the program's text: it was given with -c, on standard input or by hand")
-        cwd = None
-        if self.root is not None and datasets.is_under(os.path.realpath(self.cwd), self.root):
-            cwd = os.path.relpath(os.path.realpath(self.cwd), self.root)
+            kind, name = "interactive", "interactive"
+            self._miss("the program's text: it was typed or came from standard input")
+        real = os.path.realpath(self.cwd)
+        inside = self.root is not None and datasets.is_under(real, self.root)
+        cwd = os.path.relpath(real, self.root) if inside else None
         return Entry(kind, name, self.typed, list(sys.orig_argv), list(sys.argv[1:]), cwd)
 
     def _relative(self, path: str) -> str:
@@ -140,36 +152,37 @@ def used_closure(environ: Mapping[str, str]) -> ClosureUsed:
         found = closure.load(path)
     except ClosureError as error:
         return ClosureUsed("none", str(error))
-    return ClosureUsed("image", None, found.name, found.system, found.root, found.closure_id, found.content_id,
-                       environ.get("SAMEBITS_IMAGE"), environ.get("SAMEBITS_FLAKE"))
+    return ClosureUsed(
+        kind="image",
+        reason=None,
+        name=found.name,
+        system=found.system,
+        root=found.root,
+        closure_id=found.closure_id,
+        content_id=found.content_id,
+        image=environ.get("SAMEBITS_IMAGE"),
+        flake=environ.get("SAMEBITS_FLAKE"),
+    )
 
 
 def loaded_modules(root: str | None) -> Modules:
     """Count modules of the repository, list those neither from it nor from where Python installs packages."""
-    installed = {os.path.realpath(path) for name, path in sysconfig.get_paths().items()
-                 if name in {"stdlib", "platstdlib", "purelib", "platlib"}}
     own = os.path.dirname(os.path.realpath(__file__))
+    paths = sysconfig.get_paths()
+    installed = {own, *(os.path.realpath(paths[name]) for name in INSTALLED)}
+    folders = tuple(folder.rstrip("/") + "/" for folder in installed)
     outside: set[str] = set()
     repository: set[str] = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if not isinstance(file, str) or "/site-packages/" in file or "/dist-packages/" in file:
             continue
-        path = os.path.abspath(file)
-        if datasets.is_under(path, own) or any(datasets.is_under(path, folder) for folder in installed):
+        if os.path.abspath(file).startswith(folders):
             continue
-        path = os.path.realpath(path)
-        if any(datasets.is_under(path, folder) for folder in (own, *installed)):
-            continue
-        (repository if root is not None and datasets.is_under(path, root) else outside).add(path)
+        path = os.path.realpath(file)
+        if not path.startswith(folders):
+            (repository if root is not None and datasets.is_under(path, root) else outside).add(path)
     return Modules(len(repository), sorted(outside)[:MAX_OUTSIDE])
-
-
-def printable(words: list[str]) -> str:
-    """Arguments as one line a shell would read back; for people and tags, never executed."""
-    import shlex  # noqa: PLC0415  (only when there is something to print)
-
-    return shlex.join(words)
 
 
 def _has_input() -> bool:

@@ -37,11 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UsageError.exit_code
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001  (the last edge: people get a sentence, not a traceback)
+    except Exception as error:  # the last edge: people get a sentence, not a traceback
         if os.environ.get("SAMEBITS_DEBUG"):
             raise
-        print(f"samebits: an error samebits did not foresee: {type(error).__name__}: {error}. Run it again with "
-              "SAMEBITS_DEBUG=1 for the traceback, and report it.", file=sys.stderr)
+        print(
+            f"samebits: an error samebits did not foresee: {type(error).__name__}: {error}. Run it again "
+            "with SAMEBITS_DEBUG=1 for the traceback, and report it.",
+            file=sys.stderr,
+        )
         return SamebitsError.exit_code
 
 
@@ -49,40 +52,55 @@ def _run(words: list[str]) -> int:
     command: list[str] | None = None
     if words[:1] == ["exec"] and "--" in words:
         split = words.index("--")
-        words, command = words[:split], words[split + 1:]
+        words, command = words[:split], words[split + 1 :]
     options = _parser().parse_args(words)
     if options.command == "exec":
         return _exec(command, options.seed)
     if options.command == "doctor":
-        from samebits import doctor  # noqa: PLC0415
+        from samebits import doctor
 
         return doctor.examine(os.environ)
     # Imported here: these need what `exec` must not pay for.
-    from samebits import commands  # noqa: PLC0415
+    from samebits import commands
 
     if options.command == "show":
         return commands.show(options.run, as_json=options.json)
-    return commands.rerun(options.run, here=options.here, dry_run=options.dry_run, as_json=options.json,
-                          twice=options.twice)
+    return commands.rerun(
+        options.run, here=options.here, dry_run=options.dry_run, as_json=options.json, twice=options.twice
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="samebits", description="Record runs, repeat them, and say whether the bits are the same.",
-                     epilog="Exit codes of rerun: 0 IDENTICAL, 1 DIFFERENT, 2 INCONCLUSIVE, 3 error.")
+    parser = _Parser(
+        prog="samebits",
+        description="Record runs, repeat them, and say whether the bits are the same.",
+        epilog="Exit codes of rerun: 0 IDENTICAL, 1 DIFFERENT, 2 INCONCLUSIVE, 3 error.",
+    )
     parser.add_argument("--version", action="version", version=f"samebits {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="COMMAND")
-    one = commands.add_parser("exec", help="start a program with determinism settings in place",
-                              usage="samebits exec [--seed N] -- PROGRAM [ARGUMENT …]")
+    one = commands.add_parser(
+        "exec",
+        help="start a program with determinism settings in place",
+        usage="samebits exec [--seed N] -- PROGRAM [ARGUMENT …]",
+    )
     one.add_argument("--seed", type=_seed, help="seed for random, numpy and torch, and the hash seed")
     one = commands.add_parser("show", help="print what was recorded of a run")
     _add_run(one)
     one = commands.add_parser("rerun", help="repeat a run and compare it bit by bit")
     _add_run(one)
     one.add_argument("--dry-run", action="store_true", help="print the plan, execute nothing")
-    one.add_argument("--twice", action="store_true",
-                     help="repeat it two times, which tells nondeterminism from other causes")
-    one.add_argument("--here", type=_here, default=frozenset(), metavar="code,data,closure",
-                     help="take these as they are here instead of as recorded")
+    one.add_argument(
+        "--twice",
+        action="store_true",
+        help="repeat it two times, which tells nondeterminism from other causes",
+    )
+    one.add_argument(
+        "--here",
+        type=_here,
+        default=frozenset(),
+        metavar="code,data,closure",
+        help="take these as they are here instead of as recorded",
+    )
     commands.add_parser("doctor", help="check what recording and repeating need")
     return parser
 
@@ -101,18 +119,17 @@ def _seed(text: str) -> int:
 def _here(text: str) -> frozenset[str]:
     names = frozenset(text.split(","))
     if odd := names - {"code", "data", "closure"}:
-        raise argparse.ArgumentTypeError(f"code, data and closure can be taken from here, not {sorted(odd)[0]!r}")
+        raise argparse.ArgumentTypeError(f"code, data and closure can be taken from here, not {min(odd)!r}")
     return names
 
 
 def _exec(command: list[str] | None, seed: int | None) -> int:
     if not command:
-        raise UsageError("No program to start: write it after two dashes, as in "
-                         "`samebits exec --seed 1 -- python -m flights.train --epochs 3`.")
+        raise UsageError(
+            "No program to start: write it after two dashes, as in "
+            "`samebits exec --seed 1 -- python -m flights.train --epochs 3`."
+        )
     environ, ours = handover.prepare(os.environ, seed)
-    # What a rerun hands to its own program is not for a program that this one starts afresh.
-    for name in (handover.RERUN_TOKEN, handover.RERUN_OF):
-        environ.pop(name, None)
     begun = handover.start(command, os.getcwd(), ours, spawned=False)
     if begun.root is not None:
         handover.prepare_store(environ, begun.root)
@@ -121,12 +138,18 @@ def _exec(command: list[str] | None, seed: int | None) -> int:
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606  (no shell is the point)
     except FileNotFoundError:
-        print(f"samebits: {command[0]} was not found on PATH. Check its spelling, or enter the workspace that has it.",
-              file=sys.stderr)
+        print(
+            f"samebits: {command[0]} was not found on PATH. Check its spelling, or enter the workspace that "
+            "has it.",
+            file=sys.stderr,
+        )
         return NOT_FOUND
     except OSError as error:
-        print(f"samebits: {command[0]} could not be started ({error.strerror}). Check that it is an executable file.",
-              file=sys.stderr)
+        print(
+            f"samebits: {command[0]} could not be started ({error.strerror}). Check that it is an executable "
+            "file.",
+            file=sys.stderr,
+        )
         return NOT_EXECUTABLE
 
 

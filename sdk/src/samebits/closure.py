@@ -62,15 +62,21 @@ def load(path: Path) -> Closure:
     """Read the manifest at `path`; ClosureError unless both ids follow from what it lists."""
     try:
         if os.stat(path).st_size > MAX_BYTES:
-            raise ClosureError(f"The closure manifest {path} is larger than {MAX_BYTES} bytes; this is not one "
-                               "of ours. Point SAMEBITS_CLOSURE at the closure.json of your workspace.")
+            raise ClosureError(
+                f"The closure manifest {path} is larger than {MAX_BYTES} bytes; this is not one "
+                "of ours. Point SAMEBITS_CLOSURE at the closure.json of your workspace."
+            )
         data = json.loads(path.read_bytes())
     except OSError as error:
-        raise ClosureError(f"The closure manifest {path} cannot be read ({error.strerror}). Unset "
-                           "SAMEBITS_CLOSURE, or enter the workspace again.") from error
+        raise ClosureError(
+            f"The closure manifest {path} cannot be read ({error.strerror}). Unset "
+            "SAMEBITS_CLOSURE, or enter the workspace again."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise ClosureError(f"The closure manifest {path} is not JSON. Enter the workspace again; if it stays so, "
-                           "the image is damaged: rebuild it.") from error
+        raise ClosureError(
+            f"The closure manifest {path} is not JSON. Enter the workspace again; if it stays so, "
+            "the image is damaged: rebuild it."
+        ) from error
     return _checked(data, path)
 
 
@@ -78,21 +84,33 @@ def _checked(data: Any, path: Path) -> Closure:
     if not isinstance(data, dict) or not isinstance(data.get("version"), int):
         raise ClosureError(f"The closure manifest {path} names no version. Rebuild the workspace image.")
     if data["version"] != VERSION:
-        raise ClosureError(f"The closure manifest {path} has version {data['version']}, this samebits reads "
-                           f"{VERSION}. Use the samebits that is inside that workspace.")
+        raise ClosureError(
+            f"The closure manifest {path} has version {data['version']}, this samebits reads "
+            f"{VERSION}. Use the samebits that is inside that workspace."
+        )
     try:
-        stated = Closure(*(_text(data[key]) for key in ("name", "system", "root", "closure_id", "content_id")))
+        stated = Closure(
+            *(_text(data[key]) for key in ("name", "system", "root", "closure_id", "content_id"))
+        )
         computed_closure = closure_id(_text(entry["path"]) for entry in data["paths"])
-        computed_content = content_id((_text(layer["name"]), _text(layer["narHash"])) for layer in data["layers"])
+        computed_content = content_id(
+            (_text(layer["name"]), _text(layer["narHash"])) for layer in data["layers"]
+        )
     except (KeyError, TypeError, UnicodeEncodeError) as error:
-        raise ClosureError(f"The closure manifest {path} is not as docs/closure.md specifies it ({error}). "
-                           "Rebuild the workspace image.") from error
-    for label, says, is_ in (("closure_id", stated.closure_id, computed_closure),
-                             ("content_id", stated.content_id, computed_content)):
+        raise ClosureError(
+            f"The closure manifest {path} is not as docs/closure.md specifies it ({error}). "
+            "Rebuild the workspace image."
+        ) from error
+    for label, says, is_ in (
+        ("closure_id", stated.closure_id, computed_closure),
+        ("content_id", stated.content_id, computed_content),
+    ):
         if says != is_:
-            raise ClosureError(f"The closure manifest {path} says {label} {says}, but its own entries give {is_}. "
-                               "It was edited or damaged; nothing recorded under it would mean anything. "
-                               "Rebuild the workspace image.")
+            raise ClosureError(
+                f"The closure manifest {path} says {label} {says}, but its own entries give {is_}. "
+                "It was edited or damaged; nothing recorded under it would mean anything. "
+                "Rebuild the workspace image."
+            )
     return stated
 
 

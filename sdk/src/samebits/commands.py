@@ -21,7 +21,7 @@ def show(prefix: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(to_bytes(record).decode("ascii"))
     else:
-        print(report.record(run.info.run_id, record))
+        print(report.record(run.run_id, record))
     return 0
 
 
@@ -29,9 +29,13 @@ def rerun(prefix: str, *, here: frozenset[str], dry_run: bool, as_json: bool, tw
     """Plan, and unless `dry_run` carry out the plan; returns the verdict's exit code."""
     store = Store()
     run = store.find(prefix)
-    plan = planning.make(run.info.run_id, store.read_record(run), os.getcwd(), here, os.environ)
+    plan = planning.make(run.run_id, store.read_record(run), os.getcwd(), here, os.environ)
     if dry_run:
-        print(json.dumps(report.plan_data(plan, twice=twice), indent=1) if as_json else report.plan(plan, twice=twice))
+        print(
+            json.dumps(report.plan_data(plan, twice=twice), indent=1)
+            if as_json
+            else report.plan(plan, twice=twice)
+        )
         return verdict.EXIT["INCONCLUSIVE"] if plan.refusals else 0
     print(report.plan(plan, twice=twice), file=sys.stderr)
     outcome = repetition.repeat(plan, store, run, os.environ, twice=twice)

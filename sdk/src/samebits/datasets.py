@@ -1,7 +1,8 @@
 """Datasets by their full content: every byte counts, names within a folder too, times and modes do not.
 
-A file's digest is its sha256. A folder's is the sha256 of the lines `<sha256>  <path>` of its files, sorted by path,
-which `sha256sum` reproduces. Symbolic links are followed; a link to nowhere or to a folder above itself is an error.
+A file's digest is its sha256. A folder's is the sha256 of the lines `<sha256>  <path>` of its files, sorted
+by path, which `sha256sum` reproduces. Symbolic links are followed; a link to nowhere or to a folder above
+itself is an error.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ def measure(path: str | os.PathLike[str], name: str | None, root: str | None) ->
             kind, files = "file", 1
             sha256, size = hash_file(absolute)
     except OSError as error:
-        raise DatasetError(f"The dataset {absolute} cannot be read ({error.strerror}). Check the path, relative to "
-                           f"{Path.cwd()}, and its permissions.") from error
+        raise DatasetError(
+            f"The dataset {absolute} cannot be read ({error.strerror}). Check the path, relative to "
+            f"{Path.cwd()}, and its permissions."
+        ) from error
     inside = root is not None and is_under(absolute, root)
     recorded = os.path.relpath(absolute, root) if inside and root is not None else absolute
     return Dataset(name or os.path.basename(absolute), recorded, inside, kind, sha256, size, files)
@@ -60,9 +63,13 @@ def list_files(folder: str) -> list[str]:
         for child in folders:
             if os.path.islink(os.path.join(parent, child)):
                 real = os.path.realpath(os.path.join(parent, child))
-                if any(is_under(known, real) for known in ancestors) or is_under(os.path.realpath(parent), real):
-                    raise DatasetError(f"The dataset {folder} holds a link to a folder above itself: "
-                                       f"{os.path.join(parent, child)}. Remove the link or name a smaller folder.")
+                if any(is_under(known, real) for known in ancestors) or is_under(
+                    os.path.realpath(parent), real
+                ):
+                    raise DatasetError(
+                        f"The dataset {folder} holds a link to a folder above itself: "
+                        f"{os.path.join(parent, child)}. Remove the link or name a smaller folder."
+                    )
         found += [os.path.relpath(os.path.join(parent, file), folder) for file in files]
     return sorted(found, key=os.fsencode)
 

@@ -30,14 +30,19 @@ def _closure(environ: Mapping[str, str]) -> Result:
         return "ok", f"{used.name} {used.closure_id}"
     if environ.get("SAMEBITS_CLOSURE"):
         return "FAIL", str(used.reason)
-    return "warn", (f"{used.reason}; runs made here can at best be INCONCLUSIVE. Start programs inside the workspace: "
-                    "`nix run .#workspace-cpu -- …`")
+    return "warn", (
+        f"{used.reason}; runs made here can at best be INCONCLUSIVE. Start programs inside the workspace: "
+        "`nix run .#workspace-cpu -- …`"
+    )
 
 
 def _purity(environ: Mapping[str, str]) -> Result:
     loader = [name for name in ("LD_PRELOAD", "LD_LIBRARY_PATH") if environ.get(name)]
     if loader:
-        return "warn", f"{' and '.join(loader)} may bring libraries from outside the closure; unset before a run"
+        return (
+            "warn",
+            f"{' and '.join(loader)} may bring libraries from outside the closure; unset before a run",
+        )
     if environ.get("PYTHONNOUSERSITE") != "1":
         return "warn", "packages of the user site may shadow the closure's; set PYTHONNOUSERSITE=1"
     return "ok", "no loader variable, no user site (loaded files themselves are not checked by this version)"
@@ -51,13 +56,15 @@ def _git(_environ: Mapping[str, str]) -> Result:
     if state.head is None:
         return "FAIL", f"{state.root} has no commit yet: commit the program, a rerun goes back to a commit"
     if state.changed_total:
-        return "warn", (f"{state.changed_total} files differ from {state.head[:12]} ({', '.join(state.changed[:3])}): a "
-                        "run from here is recorded as dirty and cannot be repeated; commit first")
+        return "warn", (
+            f"{state.changed_total} files differ from {state.head[:12]} ({', '.join(state.changed[:3])}): a "
+            "run from here is recorded as dirty and cannot be repeated; commit first"
+        )
     return "ok", f"{state.root} at {state.head[:12]}, clean"
 
 
 def _store(_environ: Mapping[str, str]) -> Result:
-    from samebits import store  # noqa: PLC0415  (slow: MLflow)
+    from samebits import store
 
     try:
         return "ok", store.Store().greet()

@@ -1,7 +1,7 @@
 """From `samebits exec` to the program: an environment fit for repetition, and what was true at the start.
 
-The determinism settings act only when they are there before the interpreter starts. What is decided here travels in
-`SAMEBITS_START` (JSON) through exec to `samebits.autolog()` in the program.
+The determinism settings act only when they are there before the interpreter starts. What is decided here
+travels in `SAMEBITS_START` (JSON) through exec to `samebits.autolog()` in the program.
 """
 
 from __future__ import annotations
@@ -24,28 +24,39 @@ START = "SAMEBITS_START"
 SEED = "SAMEBITS_SEED"
 RERUN_TOKEN = "SAMEBITS_RERUN_TOKEN"  # noqa: S105  (a name, not a secret)
 RERUN_OF = "SAMEBITS_RERUN_OF"
+MAX_LENGTH = 120_000  # Linux refuses one variable above 128 KiB
 
-# Variables that decide bits or the program's course, and whose values hold no secrets. Nothing else is recorded.
-ALLOWED = frozenset({
-    "PYTHONHASHSEED", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONNOUSERSITE", "PYTHONUTF8", "PYTHONSAFEPATH",
-    SEED,
-    "OMP_NUM_THREADS", "OMP_DYNAMIC", "OMP_PROC_BIND", "OMP_PLACES", "OMP_SCHEDULE", "OMP_THREAD_LIMIT",
-    "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "GOTO_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "KMP_DETERMINISTIC_REDUCTION", "NPY_DISABLE_CPU_FEATURES",
-    "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-    "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_COLLATE", "LC_TIME", "TZ", "SOURCE_DATE_EPOCH",
-})  # fmt: skip
+# Variables that decide bits or the program's course and whose values hold no secrets. Nothing else is
+# recorded.
+ALLOWED = frozenset(
+    {SEED}
+    | {f"PYTHON{name}" for name in ("HASHSEED", "PATH", "OPTIMIZE", "NOUSERSITE", "UTF8", "SAFEPATH")}
+    | {
+        f"OMP_{name}"
+        for name in ("NUM_THREADS", "DYNAMIC", "PROC_BIND", "PLACES", "SCHEDULE", "THREAD_LIMIT")
+    }
+    | {f"{name}_NUM_THREADS" for name in ("OPENBLAS", "GOTO", "BLIS", "NUMEXPR", "MKL")}
+    | {"OPENBLAS_CORETYPE", "MKL_DYNAMIC", "MKL_CBWR", "KMP_DETERMINISTIC_REDUCTION"}
+    | {"NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES"}
+    | {"ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}
+    | {"CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE"}
+    | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TZ", "SOURCE_DATE_EPOCH", "LANG", "LANGUAGE"}
+    | {f"LC_{name}" for name in ("ALL", "CTYPE", "NUMERIC", "COLLATE", "TIME")}
+)
 
 
 @dataclass(frozen=True)
 class Start:
-    """What was seen and set before the program started; it runs as process `pid`, or as its child if `spawned`."""
+    """What was seen and set before the program started.
+
+    The program is process `pid`, or a child of it if `spawned`. `typed` is None where the command was too
+    long to hand over.
+    """
 
     pid: int
     spawned: bool
     session: str
-    typed: list[str]
+    typed: list[str] | None
     cwd: str
     root: str | None
     code: Code
@@ -53,14 +64,14 @@ class Start:
 
 
 def prepare(environ: Mapping[str, str], seed: int | None) -> tuple[dict[str, str], list[str]]:
-    """A copy of `environ` with the determinism settings, and the names set here; the user's own values stay."""
+    """A copy of `environ` with the determinism settings, and the names set here; the user's values stay."""
     prepared = dict(environ)
     if seed is not None:
         prepared[SEED] = str(seed)
     threads = str(len(os.sched_getaffinity(0)))
-    hash_seed = prepared.get(SEED, "")
+    asked = prepared.get(SEED, "")
     settings = {
-        "PYTHONHASHSEED": str(int(hash_seed) % 2**32) if hash_seed.isdecimal() else "0",
+        "PYTHONHASHSEED": str(int(asked) % 2**32) if asked.isdecimal() else "0",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": prepared.get("OMP_NUM_THREADS", threads),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -83,8 +94,16 @@ def read_code(where: str, read_at: str) -> tuple[str | None, Code]:
     except (RepositoryError, OSError, ValueError) as error:
         return None, Code("none", None, str(error), read_at, [], [], 0, [])
     reason = None if state.head else "the repository has no commit yet"
-    return state.root, Code(state.commit, state.head, reason, read_at, state.roots, state.changed,
-                            state.changed_total, state.store_files)
+    return state.root, Code(
+        commit=state.commit,
+        head=state.head,
+        reason=reason,
+        read_at=read_at,
+        repository=state.roots,
+        changed=state.changed,
+        changed_total=state.changed_total,
+        store_files=state.store_files,
+    )
 
 
 def prepare_store(environ: Mapping[str, str], root: str) -> None:
@@ -94,8 +113,14 @@ def prepare_store(environ: Mapping[str, str], root: str) -> None:
 
 
 def encode(begun: Start) -> str:
-    """For the environment: one line of ASCII JSON."""
-    return json.dumps(dataclasses.asdict(begun))
+    """For the environment: one line of ASCII JSON, without the longest parts where Linux would refuse it."""
+    text = json.dumps(dataclasses.asdict(begun))
+    if len(text) > MAX_LENGTH:
+        begun = dataclasses.replace(begun, code=dataclasses.replace(begun.code, changed=[], store_files=[]))
+        text = json.dumps(dataclasses.asdict(begun))
+    if len(text) > MAX_LENGTH:
+        text = json.dumps(dataclasses.asdict(dataclasses.replace(begun, typed=None)))
+    return text
 
 
 def decode(environ: Mapping[str, str]) -> Start | None:

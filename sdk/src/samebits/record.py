@@ -1,7 +1,8 @@
-"""The record of one run: its fields, its JSON, and what is refused when reading one (docs/record.md).
+r"""The record of one run: its fields, its JSON, and what is refused when reading one (docs/record.md).
 
-The JSON is canonical: keys sorted, no spaces, ASCII only, one line feed at the end. Bytes that are not UTF-8 (in
-arguments, paths, variables) are held as Python's surrogate escapes and written as `\\udcXX`, so they survive exactly.
+The JSON is canonical: keys sorted, no spaces, ASCII only, one line feed at the end. Bytes that are not UTF-8
+(in arguments, paths, variables) are held as Python's surrogate escapes and written as `\udcXX`, so they
+survive exactly.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Code:
-    """`commit` is a commit id, `dirty` or `none`; `head` the commit a dirty tree differs from, by `changed`."""
+    """`commit` is an id, `dirty` or `none`; `head` is what a dirty tree differs from in `changed`."""
 
     commit: str
     head: str | None
@@ -48,7 +49,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Entry:
-    """What was started: `typed` is the command given to `samebits exec`, `python` the interpreter's own view."""
+    """What was started: `typed` is the command given to `samebits exec`, `python` the interpreter's view."""
 
     kind: str
     name: str
@@ -106,7 +107,7 @@ class ClosureUsed:
 
 @dataclass(frozen=True)
 class Modules:
-    """Where loaded modules came from: how many from the repository, and which from neither it nor Python's own."""
+    """Loaded modules: how many from the repository, and which from neither it nor an installed package."""
 
     repository: int
     outside: list[str]
@@ -150,8 +151,10 @@ def from_bytes(data: bytes) -> Record:
     try:
         parsed = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise RecordError("The run's samebits/record.json is not JSON, so nothing in it can be trusted; the run "
-                          "cannot be repeated from it. Repeat it by hand under `samebits exec`.") from error
+        raise RecordError(
+            "The run's samebits/record.json is not JSON, so nothing in it can be trusted; the run "
+            "cannot be repeated from it. Repeat it by hand under `samebits exec`."
+        ) from error
     if isinstance(parsed, dict):
         _check_version(parsed.get("version"))
     try:
@@ -164,14 +167,18 @@ def from_bytes(data: bytes) -> Record:
 
 def too_large(size: int) -> RecordError:
     """The refusal of a record above the cap, usable before it is downloaded."""
-    return RecordError(f"The run's samebits/record.json has {size} bytes; records end at {MAX_BYTES}. It was not "
-                       "written by samebits and is not read.")
+    return RecordError(
+        f"The run's samebits/record.json has {size} bytes; records end at {MAX_BYTES}. It was not "
+        "written by samebits and is not read."
+    )
 
 
 def _check_version(version: Any) -> None:
     if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
-        raise RecordError(f"The record has version {version}; this samebits reads up to {VERSION}. Enter the "
-                          "workspace the run was made in, or update samebits, and try again.")
+        raise RecordError(
+            f"The record has version {version}; this samebits reads up to {VERSION}. Enter the "
+            "workspace the run was made in, or update samebits, and try again."
+        )
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:
@@ -204,6 +211,7 @@ def _check_values(record: Record) -> None:
         raise _malformed("record.code.commit", "neither a commit id nor dirty nor none")
     if record.code.head is not None and not _is_hex(record.code.head, (40, 64)):
         raise _malformed("record.code.head", "not a commit id")
+    _check_closure(record.closure)
     if record.entry.cwd is not None and not is_inside(record.entry.cwd):
         raise _malformed("record.entry.cwd", "climbs out of the repository")
     words = [*(record.entry.typed or []), *record.entry.python, *record.entry.arguments]
@@ -217,6 +225,16 @@ def _check_values(record: Record) -> None:
             raise _malformed(f"record.datasets[{index}].path", "climbs out of the repository")
 
 
+def _check_closure(closure: ClosureUsed) -> None:
+    if closure.kind not in {"image", "none"}:
+        raise _malformed("record.closure.kind", "neither image nor none")
+    for name in ("closure_id", "content_id"):
+        value = getattr(closure, name)
+        is_id = value is not None and value.startswith("sha256:") and _is_hex(value[7:], (HEX_SHA256,))
+        if is_id != (closure.kind == "image"):
+            raise _malformed(f"record.closure.{name}", "not as its kind demands")
+
+
 def is_inside(path: str) -> bool:
     """Whether a relative path stays below where it starts, read as text, and outside of `.git`."""
     pure = PurePosixPath(path)
@@ -228,5 +246,7 @@ def _is_hex(text: str, lengths: tuple[int, ...]) -> bool:
 
 
 def _malformed(where: str, what: str) -> RecordError:
-    return RecordError(f"The run's record is malformed at {where}: {what}. It was not written by samebits, or was "
-                       "edited; nothing is executed from it. Repeat the run by hand under `samebits exec`.")
+    return RecordError(
+        f"The run's record is malformed at {where}: {what}. It was not written by samebits, or was "
+        "edited; nothing is executed from it. Repeat the run by hand under `samebits exec`."
+    )

@@ -42,13 +42,25 @@ def git(root: str | Path, *args: str, timeout: float | None = None) -> bytes:
     """Output of one git command in `root`; RepositoryError with git's own words when it fails."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-C", os.fspath(root), *args]
+    command = [
+        "git",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-C",
+        os.fspath(root),
+        *args,
+    ]
     try:
-        done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=timeout,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError as error:
-        raise RepositoryError("git is not installed or not on PATH; without it neither the code of a run nor a "
-                              "rerun can be had. Install git, or enter the workspace, which has it.") from error
+        raise RepositoryError(
+            "git is not installed or not on PATH; without it neither the code of a run nor a "
+            "rerun can be had. Install git, or enter the workspace, which has it."
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise RepositoryError(f"git {args[0]} took longer than {timeout:g} s in {root}.") from error
     if done.returncode != 0:
@@ -64,16 +76,25 @@ def find_root(where: str | Path) -> str:
     except RepositoryError as error:
         if "not a git repository" not in str(error):
             raise
-        raise RepositoryError(f"{where} is not inside a git repository, so there is no commit to record or to go "
-                              "back to. Run `git init` and commit the program, or change into its "
-                              "repository.") from error
+        raise RepositoryError(
+            f"{where} is not inside a git repository, so there is no commit to record or to go "
+            "back to. Run `git init` and commit the program, or change into its "
+            "repository."
+        ) from error
 
 
 def read_state(where: str | Path) -> State:
     """Commit, changed files and root commits of the repository around `where`."""
     root = find_root(where)
-    output = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal",
-                 "--ignore-submodules=none")
+    output = git(
+        root,
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--untracked-files=normal",
+        "--ignore-submodules=none",
+    )
     head: str | None = None
     changed: list[str] = []
     store_files: list[str] = []
@@ -90,7 +111,9 @@ def read_state(where: str | Path) -> State:
                 store_files.append(path)
             else:
                 changed.append(f"{status} {path}")
-    return State(root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head))
+    return State(
+        root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head)
+    )
 
 
 def _entry(entry: bytes) -> tuple[str, str]:
@@ -108,7 +131,9 @@ def _roots(root: str, head: str | None) -> list[str]:
     try:
         if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
             return []
-        return sorted(git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split())
+        return sorted(
+            git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split()
+        )
     except RepositoryError:
         return []
 
@@ -122,14 +147,16 @@ def has_commit(root: str, commit: str) -> bool:
     return True
 
 
-def is_tracked(root: str, commit: str, path: str) -> bool:
-    """Whether `path` (relative to the root) is a file or folder of that commit."""
-    return bool(git(root, "ls-tree", "-z", commit, "--", path.rstrip("/")))
+def count_files(root: str, commit: str, path: str) -> int:
+    """How many files the commit has at or below `path` (relative to the root)."""
+    return git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", path).count(b"\0")
 
 
 def has_submodules(root: str, commit: str) -> bool:
     """Whether the commit refers to commits of other repositories, which a worktree leaves empty."""
-    return any(line.startswith(SUBMODULE.encode()) for line in git(root, "ls-tree", "-r", "-z", commit).split(b"\0"))
+    return any(
+        line.startswith(SUBMODULE.encode()) for line in git(root, "ls-tree", "-r", "-z", commit).split(b"\0")
+    )
 
 
 def state_folder(root: str) -> Path:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from samebits import datasets
+from samebits.rerun.worktree import homeward
 
 if TYPE_CHECKING:
     from samebits.record import ClosureUsed, Record
 
 SHOWN = 3
+# Told elsewhere: PYTHONPATH is code, the other two are seeds.
+NOT_NUMERICS = {"env.PYTHONPATH", "env.SAMEBITS_SEED", "env.PYTHONHASHSEED"}
 
 
 @dataclass(frozen=True)
@@ -24,86 +27,124 @@ class Dimension:
 
 def dimensions(old: Record, new: Record, root: str) -> list[Dimension]:
     """Compare all that both records know; `root` is the user's tree, from which a rerun must load no code."""
-    return [_code(old, new, root), _data(old, new), _closure(old.closure, new.closure), _seed(old, new),
-            _numerics(old, new), _command(old, new)]
+    return [
+        _code(old, new, root),
+        _data(old, new),
+        _closure(old.closure, new.closure),
+        _seed(old, new),
+        _numerics(old, new),
+        _arguments(old, new, root),
+    ]
 
 
 def _code(old: Record, new: Record, root: str) -> Dimension:
-    if new.code.commit == "dirty" or old.code.commit == "dirty":
-        which = [name for name, record in (("the run", old), ("the rerun", new)) if record.code.commit == "dirty"]
-        if old.code.head != new.code.head:
-            return Dimension("code", "differs", f"commit {old.code.head} then, {new.code.head} now, and the tree of "
-                                                f"{' and '.join(which)} was dirty")
-        if len(which) == 1:
-            changed = ", ".join((new if which[0] == "the rerun" else old).code.changed[:SHOWN])
-            return Dimension("code", "differs", f"same commit, but the tree of {which[0]} was dirty ({changed})")
-        return Dimension("code", "unknown", "both trees were dirty, and the content of a dirty tree is not recorded")
-    if "none" in {old.code.commit, new.code.commit}:
+    then, now = _commit(old), _commit(new)
+    if "none" in {then, now}:
         return Dimension("code", "unknown", "no commit was recorded")
-    if old.code.commit != new.code.commit:
-        return Dimension("code", "differs", f"commit {old.code.commit} then, {new.code.commit} now")
+    if old.code.head != new.code.head:
+        return Dimension("code", "differs", f"{_described(old)} then, {_described(new)} now")
+    if then == now == "dirty":
+        detail = "both trees were dirty, and the content of a dirty tree is not recorded"
+        return Dimension("code", "unknown", detail)
+    if then != now:
+        which, record = ("the rerun", new) if now == "dirty" else ("the run", old)
+        changed = ", ".join(record.code.changed[:SHOWN])
+        return Dimension("code", "differs", f"same commit, but the tree of {which} was dirty ({changed})")
+    return _loaded(new, root)
+
+
+def _loaded(new: Record, root: str) -> Dimension:
+    """Whether what ran was the commit, now that both records name the same one."""
+    if new.code.commit != "dirty" and not new.modules.repository:
+        detail = "the rerun loaded no module from the repository: the program is installed elsewhere"
+        return Dimension("code", "unknown", f"{detail}, and that code is not recorded")
     if stray := [path for path in new.modules.outside if datasets.is_under(path, root)]:
-        return Dimension("code", "unknown", f"the rerun loaded {stray[0]} from your tree instead of its worktree (is "
-                                            "the project installed in editable mode?)")
-    if new.modules.repository == 0:
-        return Dimension("code", "unknown", "the rerun loaded no module from its worktree: the program is installed "
-                                            "elsewhere, and that code is not recorded")
+        detail = f"the rerun loaded {stray[0]} from your tree instead of its worktree"
+        return Dimension("code", "unknown", f"{detail} (is the project installed in editable mode?)")
     return Dimension("code", "same")
+
+
+def _commit(record: Record) -> str:
+    """The commit, also of a tree that differs from it only in datasets: their content is recorded apart."""
+    code = record.code
+    declared = {item.path for item in record.datasets if item.in_repository}
+    changed = {line.partition(" ")[2] for line in code.changed}
+    if (
+        code.commit == "dirty"
+        and code.head
+        and len(code.changed) == code.changed_total
+        and changed <= declared
+    ):
+        return code.head
+    return code.commit
+
+
+def _described(record: Record) -> str:
+    return f"commit {record.code.head}" + (" with changes" if record.code.commit == "dirty" else "")
 
 
 def _data(old: Record, new: Record) -> Dimension:
     then, now = ({(item.name, item.path): item.sha256 for item in record.datasets} for record in (old, new))
-    changed = [f"dataset {name!r} was {_digest(then.get((name, path)))}, is {_digest(now.get((name, path)))}"
-               for name, path in sorted(set(then) | set(now)) if then.get((name, path)) != now.get((name, path))]
-    return Dimension("data", "differs", "; ".join(changed[:SHOWN])) if changed else Dimension("data", "same")
+    changed = [
+        f"dataset {key[0]!r} was {_digest(then.get(key))}, is {_digest(now.get(key))}"
+        for key in sorted(set(then) | set(now))
+        if then.get(key) != now.get(key)
+    ]
+    return Dimension("data", "differs", _some(changed)) if changed else Dimension("data", "same")
 
 
 def _digest(sha256: str | None) -> str:
     return f"sha256:{sha256[:12]}…" if sha256 else "not read"
 
 
+def _some(sentences: list[str]) -> str:
+    more = f" and {len(sentences) - SHOWN} more" if len(sentences) > SHOWN else ""
+    return "; ".join(sentences[:SHOWN]) + more
+
+
 def _closure(old: ClosureUsed, new: ClosureUsed) -> Dimension:
-    if "none" in {old.kind, new.kind}:
-        if old.kind == new.kind:
-            return Dimension("closure", "unknown", "neither run was inside a closure")
-        return Dimension("closure", "unknown", f"the {'run' if old.kind == 'none' else 'rerun'} was not inside a "
-                                               "closure")
-    if old.closure_id == new.closure_id and old.content_id != new.content_id:
-        return Dimension("closure", "differs", f"the same recipe {old.closure_id} gave other bytes: content "
-                                               f"{old.content_id} then, {new.content_id} now")
+    outside = [name for name, used in (("the run", old), ("the rerun", new)) if used.kind == "none"]
+    if outside:
+        return Dimension("closure", "unknown", f"{' and '.join(outside)} happened outside of a closure")
     if old.content_id == new.content_id:
-        detail = "" if old.closure_id == new.closure_id else "another recipe, the same bits"
-        return Dimension("closure", "same", detail)
+        same = old.closure_id == new.closure_id
+        return Dimension("closure", "same", "" if same else "another recipe, the same bits")
+    if old.closure_id == new.closure_id:
+        contents = f"content {old.content_id} then, {new.content_id} now"
+        return Dimension("closure", "differs", f"one recipe {old.closure_id} gave other bytes: {contents}")
     return Dimension("closure", "differs", f"{old.closure_id} then, {new.closure_id} now")
 
 
 def _seed(old: Record, new: Record) -> Dimension:
-    then, now = ((record.seed.value, record.seed.hash_seed, record.seed.applied) for record in (old, new))
-    if then == now:
+    if old.seed == new.seed:
         return Dimension("seed", "same")
-    return Dimension("seed", "differs", f"seed {then[0]}, hash seed {then[1]}, applied to {_names(then[2])} then; "
-                                        f"{now[0]}, {now[1]}, {_names(now[2])} now")
-
-
-def _names(applied: dict[str, str]) -> str:
-    return "+".join(sorted(applied)) or "nothing"
+    then, now = (
+        f"seed {seed.value}, hash seed {seed.hash_seed}, applied to {'+'.join(seed.applied) or 'nothing'}"
+        for seed in (old.seed, new.seed)
+    )
+    return Dimension("seed", "differs", f"{then} then; {now} now")
 
 
 def _numerics(old: Record, new: Record) -> Dimension:
-    then = old.numerics | {f"env.{name}": item.value for name, item in old.environment.items()}
-    now = new.numerics | {f"env.{name}": item.value for name, item in new.environment.items()}
-    then["python"], now["python"] = old.python, new.python
-    ignored = {"env.PYTHONPATH", "env.SAMEBITS_SEED", "env.PYTHONHASHSEED"}  # code and seed, told above
-    changed = [f"{key} {then.get(key, 'unset')} then, {now.get(key, 'unset')} now"
-               for key in sorted((set(then) | set(now)) - ignored) if then.get(key) != now.get(key)]
-    if not changed:
-        return Dimension("numerics", "same")
-    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-    return Dimension("numerics", "differs", "; ".join(changed[:SHOWN]) + more)
+    then, now = (
+        {"python": record.python}
+        | record.numerics
+        | {f"env.{name}": item.value for name, item in record.environment.items()}
+        for record in (old, new)
+    )
+    changed = [
+        f"{key} {then.get(key, 'unset')} then, {now.get(key, 'unset')} now"
+        for key in sorted((set(then) | set(now)) - NOT_NUMERICS)
+        if then.get(key) != now.get(key)
+    ]
+    return Dimension("numerics", "differs", _some(changed)) if changed else Dimension("numerics", "same")
 
 
-def _command(old: Record, new: Record) -> Dimension:
-    if old.entry.arguments == new.entry.arguments and old.entry.name == new.entry.name:
+def _arguments(old: Record, new: Record, root: str) -> Dimension:
+    then, now = (
+        [record.entry.name, *(homeward(word, root) for word in record.entry.arguments)]
+        for record in (old, new)
+    )
+    if then == now:
         return Dimension("arguments", "same")
-    return Dimension("arguments", "differs", f"{old.entry.name} {old.entry.arguments} then, {new.entry.name} "
-                                             f"{new.entry.arguments} now")
+    return Dimension("arguments", "differs", f"{then} then, {now} now")

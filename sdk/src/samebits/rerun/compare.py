@@ -1,14 +1,15 @@
-"""Compare what two runs left, on bits: metrics, params, files, logged models. What is left out is in EXCLUSIONS."""
+"""Compare what two runs left, on bits: metrics, params, files, logged models; EXCLUSIONS is all left out."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samebits.datasets import hash_file
 from samebits.rerun.floats import bits, ulp_distance
+from samebits.rerun.worktree import homeward
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +21,16 @@ EXCLUSIONS = [
     "files samebits/*: our own record and verdict",
     "metrics system/*: MLflow's measurements of the machine",
     f"file MLmodel: the top-level keys {', '.join(VOLATILE_MODEL_KEYS)}, which name the run and its time",
-    "params: memory addresses (at 0x…) in printed objects",
-    "metrics: times of logging, and how often MLflow kept an equal value at one step (it drops repeats within 1 ms)",
+    "params: memory addresses (at 0x…) in printed objects; a worktree's path counts as the repository's",
+    "metrics: times of logging, and repeats of an equal value at one step (MLflow drops some of them)",
 ]
-NOT_COMPARED = ["tags and notes", "MLflow's own dataset inputs", "registered model versions", "traces", "console output"]
+NOT_COMPARED = [
+    "tags and notes",
+    "MLflow's own dataset inputs",
+    "registered model versions",
+    "traces",
+    "console output",
+]
 _VOLATILE_LINE = re.compile("(?:" + "|".join(VOLATILE_MODEL_KEYS) + "):")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
@@ -96,14 +103,17 @@ def stable_model(text: str) -> str:
     return "".join(kept)
 
 
-def compare(old: Outputs, new: Outputs) -> Comparison:
-    """All differences between two runs' outputs."""
+def compare(old: Outputs, new: Outputs, root: str) -> Comparison:
+    """All differences between two runs' outputs, where the path of a worktree of `root` stands for `root`."""
     old_metrics, new_metrics = (_stable_metrics(outputs.metrics) for outputs in (old, new))
     keys = sorted(set(old_metrics) | set(new_metrics))
-    differing = [found for key in keys
-                 if (found := _first_difference(key, old_metrics.get(key, []), new_metrics.get(key, [])))]
+    differing = [
+        found
+        for key in keys
+        if (found := _first_difference(key, old_metrics.get(key, []), new_metrics.get(key, [])))
+    ]
     old_files, new_files = (_stable_files(outputs.files) for outputs in (old, new))
-    old_params, new_params = (_stable_params(outputs.params) for outputs in (old, new))
+    old_params, new_params = (_stable_params(outputs.params, root) for outputs in (old, new))
     return Comparison(
         values=sum(len(history) for history in old_metrics.values()),
         metrics_compared=len(keys),
@@ -120,20 +130,28 @@ def _stable_metrics(metrics: dict[str, list[tuple[int, float]]]) -> dict[str, li
 
 
 def _stable_files(files: dict[str, tuple[str, int]]) -> dict[str, str]:
-    return {path: f"sha256:{sha256} ({size} bytes)" for path, (sha256, size) in files.items()
-            if not path.startswith("samebits/")}
+    return {
+        path: f"sha256:{sha256} ({size} bytes)"
+        for path, (sha256, size) in files.items()
+        if not path.startswith("samebits/")
+    }
 
 
-def _stable_params(params: dict[str, str]) -> dict[str, str]:
-    return {key: _ADDRESS.sub("at 0x…", value) for key, value in params.items()}
+def _stable_params(params: dict[str, str], root: str) -> dict[str, str]:
+    return {key: _ADDRESS.sub("at 0x…", homeward(value, root)) for key, value in params.items()}
 
 
 def _differences(old: dict[str, str], new: dict[str, str]) -> list[Difference]:
-    return [Difference(name, old.get(name), new.get(name)) for name in sorted(set(old) | set(new))
-            if old.get(name) != new.get(name)]
+    return [
+        Difference(name, old.get(name), new.get(name))
+        for name in sorted(set(old) | set(new))
+        if old.get(name) != new.get(name)
+    ]
 
 
-def _first_difference(key: str, old: list[tuple[int, float]], new: list[tuple[int, float]]) -> MetricDifference | None:
+def _first_difference(
+    key: str, old: list[tuple[int, float]], new: list[tuple[int, float]]
+) -> MetricDifference | None:
     """By step, then in the order logged; several values at one step compare as sets of bit patterns."""
     old_steps, new_steps = _by_step(old), _by_step(new)
     for step in sorted(set(old_steps) | set(new_steps)):
@@ -152,5 +170,5 @@ def _by_step(history: list[tuple[int, float]]) -> dict[int, dict[int, float]]:
     return steps
 
 
-def _first(values: list[float]) -> Any:
+def _first(values: list[float]) -> float | None:
     return values[0] if values else None

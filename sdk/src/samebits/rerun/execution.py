@@ -1,4 +1,4 @@
-"""Carry out a plan once: the recorded command with the recorded environment, in its worktree, watched to its end."""
+"""Carry out a plan once: the recorded command, in its worktree, with its environment, watched to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from samebits import datasets, handover
 from samebits.errors import RerunError
@@ -21,76 +21,89 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from samebits.rerun.plan import Plan
-    from samebits.store import Store
+    from samebits.store import Store, StoredRun
 
 LAST_LINES = 15
 LAST_WORDS_SECONDS = 5.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DROPPED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", handover.START, handover.SEED)
+DROPPED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", handover.START)
 
 
-def execute(plan: Plan, store: Store, original: Any, environ: Mapping[str, str]) -> Any:
-    """Repeat the run and return the new MLflow run; RerunError when the program fails or makes no such run.
+def execute(plan: Plan, store: Store, original: StoredRun, environ: Mapping[str, str]) -> StoredRun:
+    """Repeat the run and return the new one; RerunError when the program fails or makes no such run.
 
-    Everything the program prints goes to standard error. On a signal the program and all its children end, and the
-    worktree goes, before the signal's exit.
+    Everything the program prints goes to standard error. On a signal the program and all its children end,
+    and the worktree goes, before this process exits.
     """
-    if "code" in plan.here:
-        with _signals_raise():
+    with _signals_raise():
+        if "code" in plan.here:
             return _run_in(plan, plan.root, store, original, environ)
-    with _signals_raise(), worktree.checked_out(plan.root, plan.record.code.commit, plan.placements) as folder:
-        return _run_in(plan, folder, store, original, environ)
+        with worktree.checked_out(plan.root, plan.record.code.commit, plan.placements) as folder:
+            return _run_in(plan, folder, store, original, environ)
 
 
-def _run_in(plan: Plan, folder: str, store: Store, original: Any, environ: Mapping[str, str]) -> Any:
+def _run_in(
+    plan: Plan, folder: str, store: Store, original: StoredRun, environ: Mapping[str, str]
+) -> StoredRun:
     cwd = os.path.join(folder, plan.cwd)
     if not os.path.isdir(cwd) or not datasets.is_under(os.path.realpath(cwd), os.path.realpath(folder)):
-        raise RerunError(f"The recorded working directory {plan.cwd} is not in the tree to execute. Nothing was "
-                         "executed; if it is a folder git does not know, run the program from one it does.")
+        raise RerunError(
+            f"The recorded working directory {plan.cwd} is not in the tree to execute, so nothing was "
+            "executed. Start the program from a folder that git knows, and record it anew."
+        )
     token = secrets.token_hex(16)
     command = [relocated(word, plan.root, folder) for word in plan.command]
     command[0] = _program(command[0], cwd, plan)
-    prepared = environment(plan, folder, environ)
-    prepared |= {
+    prepared = environment(plan, folder, environ) | {
         handover.RERUN_TOKEN: token,
         handover.RERUN_OF: plan.run_id,
         "MLFLOW_TRACKING_URI": store.uri,
-        "MLFLOW_EXPERIMENT_ID": original.info.experiment_id,
+        "MLFLOW_EXPERIMENT_ID": original.experiment_id,
     }
     ours = sorted(name for name, variable in plan.record.environment.items() if variable.by == "samebits")
     prepared[handover.START] = handover.encode(handover.start(plan.command, cwd, ours, spawned=True))
     status, last = _watch(command, cwd, prepared)
     if status != 0:
         ended = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
-        raise RerunError(f"The repeated program failed ({ended}) although the recorded run had finished, so there is "
-                         "nothing to compare. Its last lines:\n" + "\n".join(f"    {line}" for line in last))
+        raise RerunError(
+            f"The repeated program failed ({ended}) although the recorded run had finished, so there is "
+            "nothing to compare. Often a file it needs is neither in the commit nor named with "
+            "samebits.dataset(). Its last lines:\n" + "\n".join(f"    {line}" for line in last)
+        )
     run = _chosen(store.with_token(token), plan)
-    if datasets.is_under(run.info.artifact_uri.removeprefix("file://"), folder) and folder != plan.root:
-        raise RerunError("The repeated program logged its files into the worktree, which is removed now: its MLflow "
-                         "experiment keeps artifacts at a relative address. Give the experiment an absolute one.")
+    if folder != plan.root and datasets.is_under(run.artifact_uri.removeprefix("file://"), folder):
+        raise RerunError(
+            "The repeated program logged its files into the worktree, which is gone now, because its MLflow "
+            "experiment was made there. Make the experiment first, in your own tree or with an artifact "
+            "location."
+        )
     return run
 
 
 def environment(plan: Plan, folder: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The present environment with every allow-listed variable as recorded, unset ones included."""
-    prepared = {name: value for name, value in environ.items() if name not in {*plan.unset, *DROPPED}}
-    prepared |= plan.variables
+    """The present environment with every allow-listed variable as recorded, also those that were not set."""
+    dropped = {*handover.ALLOWED, *DROPPED}
+    prepared = {name: value for name, value in environ.items() if name not in dropped} | plan.variables
     if "PYTHONPATH" in plan.variables:
-        parts = prepared["PYTHONPATH"].split(os.pathsep)
+        parts = plan.variables["PYTHONPATH"].split(os.pathsep)
         prepared["PYTHONPATH"] = os.pathsep.join(relocated(part, plan.root, folder) for part in parts)
     return prepared
 
 
 def relocated(word: str, root: str, folder: str) -> str:
-    """An absolute path into the repository's files, as the same file of the worktree; all else as it is."""
-    if folder == root or not datasets.is_under(word, root):
+    """A word of a command in which a path to a file of the repository names the worktree's file instead.
+
+    Understood are `/path` and `--option=/path`; what the worktree does not have stays as it is.
+    """
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    if folder == root or not datasets.is_under(value, root):
         return word
-    moved = folder + word.removeprefix(root)
-    return moved if os.path.exists(moved) else word
+    moved = folder + value.removeprefix(root)
+    return option + equals + moved if os.path.exists(moved) else word
 
 
 def _program(word: str, cwd: str, plan: Plan) -> str:
-    """A relative program that git does not keep, such as `.venv/bin/python`, is the one of the user's tree."""
+    """A relative program that git does not keep, such as `.venv/bin/python`, is the user's tree's own."""
     if "/" not in word or os.path.isabs(word) or os.path.exists(os.path.join(cwd, word)):
         return word
     return os.path.join(plan.root, plan.cwd, word)
@@ -99,11 +112,20 @@ def _program(word: str, cwd: str, plan: Plan) -> str:
 def _watch(command: list[str], cwd: str, prepared: dict[str, str]) -> tuple[int, list[str]]:
     last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
     try:
-        child = subprocess.Popen(command, cwd=cwd, env=prepared, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, start_new_session=True)
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=prepared,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     except OSError as error:
-        raise RerunError(f"The recorded command {command[0]!r} could not be started ({error.strerror}). Install it, or "
-                         "enter the environment the run was made in.") from error
+        raise RerunError(
+            f"The recorded command {command[0]!r} could not be started ({error.strerror}). Install it, or "
+            "enter the environment the run was made in."
+        ) from error
     reader = threading.Thread(target=_pass_on, args=(child.stdout, last), daemon=True)
     reader.start()
     try:
@@ -124,21 +146,25 @@ def _pass_on(stream: IO[bytes], last: collections.deque[str]) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _chosen(runs: list[Any], plan: Plan) -> Any:
+def _chosen(runs: list[StoredRun], plan: Plan) -> StoredRun:
     wanted = str(plan.record.run.ordinal)
-    found = [run for run in runs if run.data.tags.get("samebits.ordinal") == wanted]
+    found = [run for run in runs if run.tags.get("samebits.ordinal") == wanted]
     if len(found) == 1:
         return found[0]
     if not runs:
-        raise RerunError("The repeated program ended well but logged no MLflow run that carries this rerun's token: it "
-                         "did not call samebits.autolog(), or logged to another tracking store.")
-    raise RerunError(f"The repeated program logged {len(runs)} runs, of which {len(found)} are number {wanted} of their "
-                     "process, as the recorded one was; which of them repeats it cannot be told.")
+        raise RerunError(
+            "The repeated program ended well but logged no MLflow run that carries this rerun's token: it "
+            "did not call samebits.autolog(), or logged to another tracking store."
+        )
+    raise RerunError(
+        f"The repeated program logged {len(runs)} runs, of which {len(found)} are number {wanted} of their "
+        "process, as the recorded one was; which of them repeats it cannot be told."
+    )
 
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Turn the signals that end a program into SystemExit, once, so that every `finally` on the way out runs."""
+    """Turn signals that end a program into SystemExit, once, so that every `finally` on the way out runs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -7,7 +7,7 @@ import struct
 
 
 def bits(value: float) -> int:
-    """The 64 bits of a float as an unsigned integer: equal bits, equal value, NaNs and signed zeros included."""
+    """The 64 bits of a float as an unsigned integer, which tells NaNs and signed zeros apart."""
     return int.from_bytes(struct.pack(">d", value), "big")
 
 
@@ -18,7 +18,7 @@ def position(value: float) -> int:
 
 
 def ulp_distance(a: float, b: float) -> int | None:
-    """How many floats lie between two values, plus one; 0 for equal values (and 0.0, -0.0); None with a NaN."""
+    """How many steps to the neighbouring float lead from one value to the other; None with a NaN."""
     if math.isnan(a) or math.isnan(b):
         return None
     return abs(position(a) - position(b))
