@@ -25,12 +25,15 @@ fetch: nix ## put every pinned file into the Nix store
 
 .PHONY: build
 build: fetch ## build the images, the SDK's wheel and the example's data
-	nix build .#workspace-cpu .#mlflow .#sdk .#flights-data --no-link
+	nix build .#workspace-cpu --out-link build/workspace-cpu
+	nix build .#mlflow --out-link build/mlflow
+	nix build .#sdk --out-link build/sdk
 
 .PHONY: data
 data: nix ## copy the example's data to examples/flights/data
 	@mkdir -p examples/flights/data
-	@install -m 0644 "$$(nix build .#flights-data --no-link --print-out-paths)"/* examples/flights/data/
+	@nix build .#flights-data --out-link build/flights-data
+	@install -m 0644 build/flights-data/* examples/flights/data/
 
 .PHONY: lab
 lab: nix ## JupyterLab in the workspace, on this machine

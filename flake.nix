@@ -14,7 +14,7 @@
         (map (name: { name = prefix + name; value = set.${name}; }) (builtins.attrNames set));
     in
     {
-      packages.${system} = built.images // prefixed "layer-" built.layers // {
+      packages.${system} = built.images // prefixed "layer-" built.layers // prefixed "enter-" built.enter // {
         inherit (built) sdk flights-data;
         default = built.images.workspace-cpu;
       };

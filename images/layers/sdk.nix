@@ -3,6 +3,6 @@
 layer {
   name = "sdk";
   script = ../nix/python.sh;
-  artifacts = [{ path = "${sdk}/${sdk.wheel}"; file = sdk.wheel; }];
+  artifacts = [{ path = "${sdk}/${sdk.wheel}"; storePath = sdk; file = sdk.wheel; }];
   env.compile = ../nix/compile.py;
 }

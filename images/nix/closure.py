@@ -58,7 +58,8 @@ def manifest(root: str, name: str, system: str, graph: list[dict[str, Any]], lay
 
 def main() -> None:
     """Reads Nix's structured attributes, writes ``closure.json`` into the output."""
-    attributes = json.loads(Path(os.environ["NIX_ATTRS_JSON_FILE"]).read_text())
+    # NIX_ATTRS_JSON_FILE is not asked: Nix 2.8 names the path outside the sandbox.
+    attributes = json.loads(Path(os.environ["NIX_BUILD_TOP"], ".attrs.json").read_text())
     out = attributes["outputs"]["out"]
     layers = []
     for entry in attributes["layerPaths"]:

@@ -55,7 +55,9 @@ if [ -z "${MLFLOW_TRACKING_URI-}" ]; then
   if "$busybox" mkdir -p "$project/.samebits" 2>/dev/null; then
     [ -e "$project/.samebits/.gitignore" ] || echo '*' >"$project/.samebits/.gitignore"
   fi
-  set -- --setenv MLFLOW_TRACKING_URI "sqlite:///$project/.samebits/mlflow.db" "$@"
+  # The second is how MLflow's server hands its artifact root to the store; without it files land in ./mlruns.
+  set -- --setenv MLFLOW_TRACKING_URI "sqlite:///$project/.samebits/mlflow.db" \
+    --setenv _MLFLOW_SERVER_ARTIFACT_ROOT "$project/.samebits/artifacts" "$@"
 fi
 if [ -z "${SAMEBITS_FLAKE-}" ]; then
   flake="path:$source#$name"

@@ -20,5 +20,5 @@ inTools
   } // env)
 // {
   layerName = name;
-  artifactPaths = map (a: a.path) (artifacts ++ jars);
+  artifactPaths = map (a: a.storePath or a.path) (artifacts ++ jars);
 }
