@@ -27,7 +27,7 @@ python=$repository/.venv/bin/python
 [ -x "$python" ] || python=python3
 
 # What to install, as plain lists: bench/peer_lists.py reads the intents and locks.
-"$python" "$repository/bench/peer_lists.py" "$out"
+(cd "$repository" && "$python" -m bench.peer_lists "$out")
 mapfile -t sources <"$out/sources.list"
 packages=$(paste -sd, "$out/packages.txt")
 # uv's own binary: it has to run inside the new root too, where a wrapper of the host would not.

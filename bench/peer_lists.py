@@ -1,6 +1,6 @@
 """What the peer script installs, as plain lists, so that it gets exactly what the image gets.
 
-`python3 bench/peer_lists.py FOLDER` writes sources.list, packages.txt, requirements.txt and jars.txt there.
+`python3 -m bench.peer_lists FOLDER` writes sources.list, packages.txt, requirements.txt and jars.txt there.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+from images.lock import archives, lockfile
 
-from images.lock import archives, lockfile  # noqa: E402  (this is a script of the repository, not a package)
-
-LOCKS = REPOSITORY / "images" / "lock"
+LOCKS = Path(__file__).resolve().parent.parent / "images" / "lock"
 SETS = ("base", "workspace")
 PYTHON_SETS = {"mlflow", "workspace"}
 
