@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from images.patience import Patience
     from images.progress import Meter
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # what a server that falls silent can cost at most
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

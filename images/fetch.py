@@ -27,8 +27,9 @@ from images.connection import Client
 from images.debfile import read_member
 from images.delivery import WAITING_BYTES, Delivery
 from images.download import Downloader
-from images.errors import FetchStoppedError, FilesMissingError, MirrorUnknownError, SamebitsImageError
-from images.nixstore import STORE_DIR, NixStore
+from images.errors import CorruptError, FetchStoppedError, FilesMissingError, MirrorUnknownError, SamebitsImageError
+from images.lock.bootstrap import nar_sha256
+from images.nixstore import STORE_DIR, NixStore, recursive_path
 from images.patience import Patience
 from images.progress import Meter, readable
 
@@ -110,10 +111,16 @@ class Fetch:
         tree = self._plan.bootstrap
         if tree is None or tree.path not in missing or self._store.missing([tree.source.path]):
             return
+        content = read_member(self._store.real(tree.source.path), tree.member)
+        if recursive_path(tree.name, nar_sha256(tree.name, content)) != tree.path:
+            raise CorruptError(
+                f"The {tree.member} in {tree.source.artifact.file} is not the {tree.name} that the debian lock "
+                f"pins by its NAR hash. The lock contradicts itself: run `make lock ONLY={tree.source.artifact.name}`."
+            )
         with tempfile.TemporaryDirectory(dir=self._folder) as scratch:
             program = Path(scratch, tree.name, tree.name)
             program.parent.mkdir()
-            program.write_bytes(read_member(self._store.real(tree.source.path), tree.member))
+            program.write_bytes(content)
             program.chmod(0o755)
             self._store.add_tree(program.parent, tree.path)
 

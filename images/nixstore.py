@@ -92,10 +92,8 @@ class NixStore:
         if list(got) != list(expected):
             odd = next(iter(set(got) - set(expected)), "no path")
             raise StoreUnusableError(
-                f"nix-store put a file at {odd}, which is none of the places that follow from the lock. If "
-                f"this Nix uses a store other than {STORE_DIR} (NIX_STORE_DIR), unset that; if it is the "
-                "bootstrap's place, the lock's nar_sha256 is wrong: run `make lock ONLY=busybox-static`. "
-                "Then run the command again."
+                f"nix-store put a file at {odd}, which is none of the places that follow from the lock. Does this "
+                f"Nix use a store other than {STORE_DIR} (NIX_STORE_DIR)? Unset that and run the command again."
             )
 
     def _run(self, arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -241,7 +242,7 @@ class World:
         """Pin a .deb, and put it on the mirror."""
         name = file.split("_")[0]
         path = f"pool/main/{name[0]}/{name}/{file}"
-        pinned = artifact(file, content, archive="debian", path=path, **fields)
+        pinned = artifact(file, content, name=name, archive="debian", path=path, **fields)
         if serve:
             self.mirror.files[f"/debian/{path}"] = content
         return self._pin("debian", pinned, content)
@@ -336,6 +337,19 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, mirror: Mirror) -> World:
     """A machine with an empty store and with all mirrors on one local server."""
+    return make_world(tmp_path, mirror)
+
+
+@pytest.fixture
+def open_world(mirror: Mirror):
+    """The same, in a folder that other users of this machine can read."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield make_world(Path(folder), mirror)
+
+
+def make_world(tmp_path: Path, mirror: Mirror) -> World:
+    """Lay out a machine in a folder; skip the test where there is no Nix."""
     if shutil.which("nix-store") is None:
         pytest.skip("needs nix-store on PATH (apt-get install nix-bin)")
     (tmp_path / "apt.conf").write_text('Dir::Etc::Parts "/dev/null";\nDir::Etc::Main "/dev/null";\n')
@@ -344,6 +358,7 @@ def world(tmp_path: Path, mirror: Mirror) -> World:
         "HOME": str(tmp_path / "home"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "NIX_REMOTE": f"local?root={tmp_path / 'root'}",
+        "NIX_CONFIG": "build-users-group =",  # so that root of a user namespace can own a store
         "APT_CONFIG": str(tmp_path / "apt.conf"),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": f"{mirror.url}/simple",
