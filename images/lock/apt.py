@@ -1,6 +1,6 @@
 """apt in a private root: the host's solver and signature checks, on lists and a package database of our own.
 
-Nothing of the host's apt is read except how to reach the network (proxies, certificates, logins), and nothing of it is
+Of the host's apt only how to reach the network is read (proxies, certificates, logins), and nothing is
 written. Needs Debian's or Ubuntu's apt.
 """
 
@@ -48,20 +48,25 @@ class Deb:
 class AptRoot:
     """A private apt under `root`, an empty folder, which the caller owns and removes.
 
-    Its lists are verified against `keyring` by apt itself; a wrong or missing signature is an error, never a warning.
+    apt itself verifies the lists against `keyring`; a wrong or missing signature is an error, never a
+    warning.
     """
 
-    def __init__(self, root: Path, suites: Sequence[Suite], architecture: str, keyring: Path = KEYRING) -> None:
+    def __init__(
+        self, root: Path, suites: Sequence[Suite], architecture: str, keyring: Path = KEYRING
+    ) -> None:
         for tool in ("apt-get", "apt-cache", "apt-config"):
             if shutil.which(tool) is None:
                 raise ToolMissingError(
-                    f"{tool} is not on this machine, and resolving Debian packages needs apt's own solver. Run this on "
-                    f"Debian or Ubuntu (a container will do), where the package `apt` provides it."
+                    f"{tool} is not on this machine, and resolving Debian packages needs apt's own solver. "
+                    "Run this on Debian or Ubuntu (a container will do), where the package `apt` provides "
+                    "it."
                 )
         if not keyring.is_file():
             raise ToolMissingError(
                 f"There is no keyring at {keyring} to check Debian's signatures with. Install it with "
-                f"`apt-get install debian-archive-keyring`, or set SAMEBITS_DEBIAN_KEYRING to the keyring of your archive."
+                "`apt-get install debian-archive-keyring`, or set SAMEBITS_DEBIAN_KEYRING to the keyring of "
+                "your archive."
             )
         self._root = root
         self._suites = list(suites)
@@ -72,33 +77,40 @@ class AptRoot:
             (root / folder).mkdir(parents=True)
         (root / "status").touch()
         lines = [
-            f"deb [arch={architecture} signed-by={keyring}] {suite.base} {suite.name} {' '.join(suite.components)}\n"
+            f"deb [arch={architecture} signed-by={keyring}] {suite.base} {suite.name} "
+            f"{' '.join(suite.components)}\n"
             for suite in self._suites
         ]
         (root / "etc/sources.list").write_text("".join(lines), encoding="utf-8")
         (root / "apt.conf").write_text(self._host_options() + self._options(architecture), encoding="utf-8")
 
     def update(self) -> None:
-        """Fetch the lists and check their signatures. Raises ResolutionError when one cannot be had or trusted."""
+        """Fetch the lists and check their signatures. Raises ResolutionError when that fails."""
         result = self._apt("apt-get", "update", "--error-on=any", check=False)
         output = result.stdout + result.stderr
         if result.returncode == 0:
             return
-        if any(word in output for word in ("NO_PUBKEY", "not signed", "BADSIG", "EXPKEYSIG", "signature", "sqv")):
+        if any(
+            word in output for word in ("NO_PUBKEY", "not signed", "BADSIG", "EXPKEYSIG", "signature", "sqv")
+        ):
             raise ResolutionError(
                 f"apt does not accept the signatures of the Debian archive with the keys in {self._keyring}: "
                 f"{_complaints(output)}. If the keyring is older than the release, install a newer "
-                f"debian-archive-keyring; otherwise the mirror is not to be trusted, and another one has to be named."
+                "debian-archive-keyring; otherwise the mirror is not to be trusted, and another one has to "
+                "be named."
             )
         raise ResolutionError(
             f"apt cannot read the package lists of {', '.join(suite.name for suite in self._suites)}: "
-            f"{_complaints(output)}. Check that the mirror in this machine's apt sources (or SAMEBITS_DEBIAN_MIRROR and "
-            f"SAMEBITS_DEBIAN_SECURITY_MIRROR) answers and holds these suites, then run the command again."
+            f"{_complaints(output)}. Check that the mirror in this machine's apt sources (or "
+            "SAMEBITS_DEBIAN_MIRROR and SAMEBITS_DEBIAN_SECURITY_MIRROR) answers and holds these suites, "
+            "then run the command again."
         )
 
     def pin(self, versions: dict[str, str]) -> None:
         """Let the solver take only these versions of these packages from now on; {} lifts all pins."""
-        stanzas = [f"Package: {name}\nPin: version {text}\nPin-Priority: 1001\n" for name, text in versions.items()]
+        stanzas = [
+            f"Package: {name}\nPin: version {text}\nPin-Priority: 1001\n" for name, text in versions.items()
+        ]
         (self._root / "etc/preferences").write_text("\n".join(stanzas), encoding="utf-8")
 
     def solve(self, packages: Sequence[str]) -> list[Deb]:
@@ -134,8 +146,9 @@ class AptRoot:
             match = _URI_LINE.match(line)
             if not match:
                 raise ResolutionError(
-                    f"apt printed no SHA256 for a package ({line.split(' ')[1:2]}): the mirror's lists hold weaker "
-                    f"hashes only. Name a mirror with Debian's own lists in this machine's apt sources."
+                    f"apt printed no SHA256 for a package ({line.split(' ')[1:2]}): the mirror's lists hold "
+                    "weaker hashes only. Name a mirror with Debian's own lists in this machine's apt "
+                    "sources."
                 )
             # apt writes its own file name as NAME_VERSION_ARCHITECTURE.deb with an epoch's colon as %3a.
             name, version, architecture = urllib.parse.unquote(match["file"]).removesuffix(".deb").split("_")
@@ -150,8 +163,8 @@ class AptRoot:
             if plain.startswith(base + "/"):
                 return suite.archive, urllib.parse.unquote(plain[len(base) + 1 :])
         raise ResolutionError(
-            "apt chose a package from an archive that is none of the configured ones. Name a plain mirror with "
-            "SAMEBITS_DEBIAN_MIRROR and SAMEBITS_DEBIAN_SECURITY_MIRROR and run the command again."
+            "apt chose a package from an archive that is none of the configured ones. Name a plain mirror "
+            "with SAMEBITS_DEBIAN_MIRROR and SAMEBITS_DEBIAN_SECURITY_MIRROR and run the command again."
         )
 
     def _apt(
@@ -163,8 +176,9 @@ class AptRoot:
         )
         if check and result.returncode != 0:
             raise ResolutionError(
-                f"apt found no answer ({program} {arguments[0]}): {_complaints(result.stdout + result.stderr)}. Correct "
-                f"the package names in images/lock/debian.toml, or refresh without --only, and run the command again."
+                f"apt found no answer ({program} {arguments[0]}): "
+                f"{_complaints(result.stdout + result.stderr)}. Correct the package names in "
+                "images/lock/debian.toml, or refresh without --only, and run the command again."
             )
         return result
 

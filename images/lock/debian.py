@@ -1,6 +1,7 @@
 """Resolve debian.toml: apt's solver decides, each set on top of the one it stands on.
 
-`make lock` needs apt for this, so Debian or Ubuntu. apt's answer may depend on its version where several would do.
+`make lock` needs apt for this, so Debian or Ubuntu. Where several answers would do, which one apt gives
+may depend on its version.
 """
 
 import os
@@ -20,7 +21,7 @@ _TOP = {"architecture", "components", "archives", "sets", "bootstrap"}
 
 
 def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Callable[[str], None]) -> Lock:
-    """Resolve `intent`; packages of `keep` whose names are not in `only` stay at their version, if `only` names any.
+    """Resolve `intent`; if `only` names any packages, all others of `keep` stay at their version.
 
     Raises IntentError, MirrorUnknownError, ToolMissingError or ResolutionError.
     """
@@ -32,7 +33,9 @@ def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Calla
         root.update()
         pins = {}
         if keep is not None and only:
-            pins = {artifact.name: artifact.version for artifact in keep.artifacts if artifact.name not in only}
+            pins = {
+                artifact.name: artifact.version for artifact in keep.artifacts if artifact.name not in only
+            }
             root.pin(pins)
         members: dict[str, list[Deb]] = {}
         for name in intent.sets():
@@ -86,8 +89,9 @@ def _require_pins(members: dict[str, list[Deb]], pins: dict[str, str]) -> None:
     )
     if moved:
         raise ResolutionError(
-            f"These packages cannot be kept, because the archive no longer has the locked versions: {', '.join(moved)}. "
-            f"Name them with --only too, or refresh the whole lock with `python3 -m images.lock refresh debian`."
+            "These packages cannot be kept, because the archive no longer has the locked versions: "
+            f"{', '.join(moved)}. Name them with --only too, or refresh the whole lock with `python3 -m "
+            "images.lock refresh debian`."
         )
 
 

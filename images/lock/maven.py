@@ -1,7 +1,7 @@
 """Resolve maven.toml: Maven decides, for jars that go beside those of a package in the Python lock.
 
-`make lock` needs mvn for this. Every file is checked against the repository's checksums: Maven is told to fail on a
-wrong or missing one, whatever its settings say.
+`make lock` needs mvn for this. Every file is checked against the repository's checksums: Maven is told to
+fail on a wrong one, whatever its settings say.
 """
 
 import hashlib
@@ -32,16 +32,24 @@ def resolve(intent: Intent, checksum: str, shipped: Sequence[str], say: Callable
 
     Raises IntentError, ToolMissingError or ResolutionError.
     """
-    jars = {match["name"]: match["version"] for path in shipped if (match := _JAR.fullmatch(path.rsplit("/", 1)[-1]))}
+    jars = {
+        match["name"]: match["version"]
+        for path in shipped
+        if (match := _JAR.fullmatch(path.rsplit("/", 1)[-1]))
+    }
     jar = intent.word("beside", "jar")
     if jar not in jars:
-        raise intent.error(f"{intent.word('beside', 'package')} ships no jar called {jar}, whose version is asked for")
+        raise intent.error(
+            f"{intent.word('beside', 'package')} ships no jar called {jar}, whose version is asked for"
+        )
     artifacts: dict[tuple[str, str, str], Artifact] = {}
     for name in intent.sets():
         intent.section({"packages"}, "sets", name)
         say(f"resolving {name} for {jar} {jars[jar]} (several hundred megabytes)")
         found = [
-            item for item in _run(intent.words("sets", name, "packages"), jars[jar]) if item.name.split(":")[1] not in jars
+            item
+            for item in _run(intent.words("sets", name, "packages"), jars[jar])
+            if item.name.split(":")[1] not in jars
         ]
         say(f"{name}: {len(found)} jars")
         for item in found:
@@ -55,8 +63,8 @@ def _run(packages: Sequence[str], version: str) -> list[Artifact]:
     mvn = shutil.which("mvn")
     if mvn is None:
         raise ToolMissingError(
-            "mvn is not on this machine, and resolving jars needs Maven. Install it with `apt-get install maven` (it "
-            "brings Java along) and run the command again."
+            "mvn is not on this machine, and resolving jars needs Maven. Install it with `apt-get install "
+            "maven` (it brings Java along) and run the command again."
         )
     with tempfile.TemporaryDirectory(prefix="samebits-maven-") as name:
         folder = Path(name)
@@ -70,11 +78,14 @@ def _run(packages: Sequence[str], version: str) -> list[Artifact]:
             lines = [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
             said = re.sub(r"\b[a-z+]+://\S+", "the repository", " ".join(lines[:2]).replace("[ERROR] ", ""))
             raise ResolutionError(
-                f"Maven found no answer: {said.rstrip('.') or 'it said nothing'}. Check that this machine reaches the "
-                f"repository in Maven's settings, correct images/lock/maven.toml if need be, and run the command again."
+                f"Maven found no answer: {said.rstrip('.') or 'it said nothing'}. Check that this machine "
+                "reaches the repository in Maven's settings, correct images/lock/maven.toml if need be, and "
+                "run the command again."
             )
         lines = (folder / "resolved").read_text(encoding="utf-8").splitlines()
-        return [_artifact(match, folder / "repository") for line in lines if (match := _RESOLVED.fullmatch(line))]
+        return [
+            _artifact(match, folder / "repository") for line in lines if (match := _RESOLVED.fullmatch(line))
+        ]
 
 
 def _artifact(match: re.Match[str], repository: Path) -> Artifact:
@@ -100,10 +111,9 @@ def _pom(packages: Sequence[str], version: str) -> str:
         parts = {"groupId": group, "artifactId": artifact, "version": version}
         inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in parts.items())
         dependencies.append(f"<dependency>{inner}</dependency>")
-    return (
-        "<project><modelVersion>4.0.0</modelVersion><groupId>samebits</groupId><artifactId>lock</artifactId>"
-        f"<version>1</version><packaging>pom</packaging><dependencies>{''.join(dependencies)}</dependencies></project>"
-    )
+    own = "<modelVersion>4.0.0</modelVersion><groupId>samebits</groupId><artifactId>lock</artifactId>"
+    own += "<version>1</version><packaging>pom</packaging>"
+    return f"<project>{own}<dependencies>{''.join(dependencies)}</dependencies></project>"
 
 
 def _settings(folder: Path) -> list[str]:

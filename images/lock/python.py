@@ -17,7 +17,7 @@ _TOP = {"python", "platform", "provided", "sets"}
 
 
 def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Callable[[str], None]) -> Lock:
-    """Resolve `intent`; packages of `keep` whose names are not in `only` stay as they are, if `only` names any.
+    """Resolve `intent`; if `only` names any packages, all others of `keep` stay as they are.
 
     Raises IntentError, ToolMissingError or ResolutionError.
     """
@@ -48,7 +48,9 @@ def _groups(intent: Intent) -> list[list[str]]:
             continue
         chains = [group for group in groups if group[-1] == below]
         if not chains:
-            raise intent.error(f"set {name} stands on {below!r}, which is not the topmost of the sets above it")
+            raise intent.error(
+                f"set {name} stands on {below!r}, which is not the topmost of the sets above it"
+            )
         chains[0].append(name)
     return groups
 
@@ -63,8 +65,8 @@ def _solve_group(
         return [(name, uv.resolve(wanted[name], held, dependencies=False)) for name in group]
     say(f"resolving {' and '.join(group)} (the first time takes minutes)")
     everything = [requirement for name in group for requirement in wanted[name]]
-    # First with what Debian provides, so that every version fits it; then without, so that it and what only it needs
-    # (another 3 GB with PyPI's torch) stay out of the lock.
+    # First with what Debian provides, so that every version fits it; then without, so that it and what only
+    # it needs (another 3 GB with PyPI's torch) stay out of the lock.
     agreed = [f"{item.name}=={item.version}" for item in uv.resolve([*everything, *provided], held)]
     excluded = [item.split("=")[0] for item in provided]
     solved, requirements = [], []
@@ -87,14 +89,15 @@ def _choose(uv: Uv, target: Target, release: Release) -> Artifact:
     name = target.best(files)
     if name is None:
         raise ResolutionError(
-            f"No file of {release.name} {release.version} fits the target, neither a wheel nor a source distribution. "
-            f"Ask for another version of it in images/lock/python.toml and run the command again."
+            f"No file of {release.name} {release.version} fits the target, neither a wheel nor a source "
+            "distribution. Ask for another version of it in images/lock/python.toml and run the command "
+            "again."
         )
     file = files[name]
     if file.sha256 is None:
         raise ResolutionError(
-            f"The package index gives no sha256 for {name}. Use an index that does (its simple API has to name hashes) "
-            f"and run the command again."
+            f"The package index gives no sha256 for {name}. Use an index that does (its simple API has to "
+            "name hashes) and run the command again."
         )
     return Artifact(
         name=release.name,

@@ -5,10 +5,16 @@ PySpark's is half a gigabyte, of which only the list of its jars is wanted.
 
 import hashlib
 import io
+import os
 import tarfile
 
-from images.connection import DIRECT, Answer, Client, Route
+from images.answer import Answer
+from images.connection import Client
 from images.errors import ResolutionError, TransferError
+from images.lock.lockfile import Artifact
+from images.lock.uv import Uv
+from images.mirrors import pipconfig
+from images.route import DIRECT, Route
 
 
 class _Hashing(io.RawIOBase):
@@ -26,6 +32,21 @@ class _Hashing(io.RawIOBase):
         count = self._answer.readinto(view)
         self.digest.update(view[:count])
         return count
+
+
+def listing(uv: Uv, artifact: Artifact) -> list[str]:
+    """Give the names of the files in a locked source distribution, which `uv` finds on the index.
+
+    Raises ResolutionError when the index no longer has it, or has another file in its place.
+    """
+    for release in uv.resolve([f"{artifact.name}=={artifact.version}"], dependencies=False):
+        for file in release.files:
+            if file.name == artifact.file:
+                return members(file.url, artifact.sha256, pipconfig.read(os.environ).route(file.url))
+    raise ResolutionError(
+        f"The package index no longer has {artifact.file}, which the Python lock pins. Refresh that lock "
+        "with `python3 -m images.lock refresh python maven`."
+    )
 
 
 def members(url: str, sha256: str, route: Route = DIRECT) -> list[str]:
@@ -46,12 +67,13 @@ def members(url: str, sha256: str, route: Route = DIRECT) -> list[str]:
             answer.close()
     except (TransferError, tarfile.TarError, EOFError, OSError) as error:
         raise ResolutionError(
-            f"The source distribution {url.rsplit('/', 1)[-1]} could not be read from the package index: {error}. Run "
-            f"the command again, or name another index in pip's configuration."
+            f"The source distribution {url.rsplit('/', 1)[-1]} could not be read from the package index: "
+            f"{error}. Run the command again, or name another index in pip's configuration."
         ) from error
     if stream.digest.hexdigest() != sha256:
         raise ResolutionError(
-            f"The package index gave a {url.rsplit('/', 1)[-1]} with another sha256 than the Python lock says. Refresh "
-            f"that lock with `python3 -m images.lock refresh python`, and ask why if it happens again."
+            f"The package index gave a {url.rsplit('/', 1)[-1]} with another sha256 than the Python lock "
+            "says. Refresh that lock with `python3 -m images.lock refresh python`, and ask why if it "
+            "happens again."
         )
     return names

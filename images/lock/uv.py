@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from images.errors import ResolutionError, ToolMissingError
-
-_SETTING = re.compile(r"(?P<section>[^.]*)\.(?P<key>index-url|extra-index-url)='(?P<value>.*)'")
+from images.connection import Client
+from images.errors import ResolutionError, ToolMissingError, TransferError
+from images.mirrors import pipconfig
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,9 @@ class Release:
 class Uv:
     """uv, working in `folder` for one interpreter version ("3.13") and platform ("x86_64-manylinux_2_40")."""
 
-    def __init__(self, folder: Path, python: str, platform: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, python: str, platform: str, environ: Mapping[str, str] | None = None
+    ) -> None:
         beside = Path(sys.executable).with_name("uv")
         found = str(beside) if beside.is_file() else shutil.which("uv")
         if found is None:
@@ -54,12 +55,8 @@ class Uv:
             )
         self._uv = found
         self._folder = folder
-        self._target = ["--python-version", python, "--python-platform", platform]
-        self._environ = dict(os.environ if environ is None else environ)
-        if not any(name in self._environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")):
-            self._environ.update(_pip_indexes(self._environ))
-        if "PIP_CERT" in self._environ:
-            self._environ.setdefault("SSL_CERT_FILE", self._environ["PIP_CERT"])
+        self._target = ["--python-version", python, "--python-platform", platform, "--python", sys.executable]
+        self._environ = _environment(os.environ if environ is None else environ)
 
     def resolve(
         self,
@@ -78,7 +75,9 @@ class Uv:
             name = f"{option.strip('-')}.txt"
             (self._folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             options += [option, name]
-        (self._folder / "requirements.in").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+        (self._folder / "requirements.in").write_text(
+            "".join(f"{line}\n" for line in requirements), encoding="utf-8"
+        )
         (self._folder / "pylock.toml").unlink(missing_ok=True)  # or uv would prefer the versions in it
         if not dependencies:
             options.append("--no-deps")
@@ -89,25 +88,29 @@ class Uv:
         if result.returncode != 0:
             said = re.sub(r"\b[a-z+]+://\S+", "the index", " ".join(result.stderr.split()))
             raise ResolutionError(
-                f"uv found no set of Python packages that fits: {said[:2000].rstrip('.')}. Correct images/lock/python.toml, "
-                f"or refresh with fewer versions held (more names after --only, or none), and run the command again."
+                f"uv found no set of Python packages that fits: {said[:2000].rstrip('.')}. Correct "
+                "images/lock/python.toml, or refresh with fewer versions held (more names after --only, or "
+                "none), and run the command again."
             )
         found = tomllib.loads((self._folder / "pylock.toml").read_text(encoding="utf-8"))
         return [self._release(package) for package in found.get("packages", [])]
 
     def size(self, file: File) -> int:
-        """Give the size of `file` in bytes, asking its server when the index did not say. Raises ResolutionError."""
-        if file.size is not None:
-            return file.size
-        try:
-            request = urllib.request.Request(file.url, method="HEAD")  # noqa: S310  the URL is the index's own
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                return int(answer.headers["Content-Length"])
-        except (OSError, TypeError, ValueError) as error:
+        """Give `file`'s size in bytes, from its server if the index did not say. Raises ResolutionError."""
+        size, reason = file.size, "its server does not say either"
+        if size is None:
+            try:
+                answer = Client().open(file.url, pipconfig.read(self._environ).route(file.url))
+                answer.close()
+                size = answer.size
+            except TransferError as error:
+                reason = str(error)
+        if size is None:
             raise ResolutionError(
-                f"The package index does not say how large {file.name} is, and asking for the file itself failed "
-                f"({type(error).__name__}). Use an index with the JSON simple API, or one that answers HEAD requests."
-            ) from error
+                f"The package index does not say how large {file.name} is ({reason}). Use an index with the "
+                "JSON simple API, or one whose server tells lengths, and run the command again."
+            )
+        return size
 
     def _release(self, package: dict[str, Any]) -> Release:
         entries = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
@@ -123,15 +126,18 @@ class Uv:
         return File(entry.get("name", path.name), url, size, entry.get("hashes", {}).get("sha256"))
 
 
-def _pip_indexes(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give pip's index settings as uv's environment variables."""
-    program = [sys.executable, "-m", "pip"]
-    result = subprocess.run([*program, "config", "list"], env=dict(environ), check=False, capture_output=True, text=True)
-    settings: dict[str, str] = {}
-    for line in result.stdout.splitlines():
-        match = _SETTING.fullmatch(line.strip())
-        # pip prints its files before its environment, and what comes later wins.
-        if match and (match["section"] in {"global", "install", "download"} or line.startswith(":env:")):
-            settings[match["key"]] = match["value"].replace("\\n", " ").strip()
-    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX"}
-    return {names[key]: value for key, value in settings.items() if value}
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give uv's environment: the caller's, and where that tells uv nothing, what pip is configured to do."""
+    pip = pipconfig.read(environ)
+    found = dict(environ)
+    if not any(name in environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")):
+        settings = {"UV_DEFAULT_INDEX": pip.index, "UV_INDEX": " ".join(pip.extra)}
+        if pip.no_index:
+            # Only then: a folder of somebody's own wheels must not get into a lock that others use.
+            settings = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": ",".join(pip.find_links)}
+        found.update({name: value for name, value in settings.items() if value})
+    if pip.cert:
+        found.setdefault("SSL_CERT_FILE", pip.cert)
+    if pip.proxy:
+        found.setdefault("ALL_PROXY", pip.proxy)
+    return found

@@ -1,7 +1,7 @@
 """Which of a release's files is the one to install: the wheel that fits best, else the source distribution.
 
-The order is that of PEP 425 as pip applies it: built for exactly this interpreter, then for its stable ABI, then pure
-Python; among those, for the newest glibc that is not too new.
+The order is that of PEP 425 as pip applies it: built for exactly this interpreter, then for its stable
+ABI, then pure Python; among those, for the newest glibc that is not too new.
 """
 
 import re
@@ -16,7 +16,7 @@ _SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 @dataclass(frozen=True)
 class Target:
-    """What wheels are to run on: CPython 3.`minor`, glibc 2.`glibc`, a machine architecture as in wheel names."""
+    """What wheels are to run on: CPython 3.`minor`, glibc 2.`glibc`, an architecture as in wheel names."""
 
     minor: int
     glibc: int
@@ -24,7 +24,7 @@ class Target:
 
     @classmethod
     def parse(cls, python: str, platform: str) -> "Target | None":
-        """Make the target of, for example, "3.13" and "x86_64-manylinux_2_40"; None when these are not of that form."""
+        """Make the target of "3.13" and "x86_64-manylinux_2_40", say; None when they do not look so."""
         version, place = re.fullmatch(r"3\.(\d+)", python), _TARGET.fullmatch(platform)
         return cls(int(version[1]), int(place["glibc"]), place["arch"]) if version and place else None
 
