@@ -58,8 +58,8 @@ if [ -e "$done" ] && [ "$(head -n 1 "$done")" = "$this" ]; then
   echo "run $run is of this very commit and image already"
 else
   rm -f "$done"
-  workspace samebits exec -- python -m flights.train --epochs "${EPOCHS:-3}" | tee "$state/train.log"
-  run=$(sed -n 's/.*run[ :=]*\([0-9a-f]\{32\}\).*/\1/p' "$state/train.log" | tail -n 1)
+  workspace samebits exec -- python -m flights.train --epochs "${EPOCHS:-3}" 2>&1 | tee "$state/train.log"
+  run=$(sed -n 's/^samebits: run \([0-9a-f]*\) recorded.*/\1/p' "$state/train.log" | tail -n 1)
   [ -n "$run" ] || die "the training said no run id; its output is in .samebits/train.log."
   printf '%s\n%s\n' "$this" "$run" >"$done"
 fi
