@@ -115,7 +115,9 @@ class AptRoot:
 
     def solve(self, packages: Sequence[str]) -> list[Deb]:
         """Give what apt would install for `packages` (names or apt-patterns) on what is installed so far."""
-        return self._debs(self._apt("apt-get", "install", "--yes", "--print-uris", *packages).stdout)
+        return self._debs(
+            self._apt("apt-get", "install", "--yes", "--no-remove", "--print-uris", *packages).stdout
+        )
 
     def alone(self, packages: Sequence[str]) -> list[Deb]:
         """Give exactly `packages`, without what they need."""
@@ -214,5 +216,6 @@ class AptRoot:
 def _complaints(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.startswith(("E:", "W:", "Err:", " "))]
     # Addresses of mirrors stay out of messages: people paste them into issues.
-    text = re.sub(r"\b[a-z+]+://\S+", "the mirror", "; ".join(lines[-6:]))
+    text = re.sub(r"\b[a-z+]+:/\S+", "the mirror", "; ".join(lines[-6:]))
+    text = re.sub(r"\s*\[IP: [^]]*\]", "", text)
     return text.rstrip(".") or "it said nothing"

@@ -1,7 +1,7 @@
 """Resolve maven.toml: Maven decides, for jars that go beside those of a package in the Python lock.
 
 `make lock` needs mvn for this. Every file is checked against the repository's checksums: Maven is told to
-fail on a wrong one, whatever its settings say.
+fail on a wrong or missing one, whatever its settings say.
 """
 
 import hashlib

@@ -43,9 +43,7 @@ class Release:
 class Uv:
     """uv, working in `folder` for one interpreter version ("3.13") and platform ("x86_64-manylinux_2_40")."""
 
-    def __init__(
-        self, folder: Path, python: str, platform: str, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, python: str, platform: str) -> None:
         beside = Path(sys.executable).with_name("uv")
         found = str(beside) if beside.is_file() else shutil.which("uv")
         if found is None:
@@ -56,7 +54,8 @@ class Uv:
         self._uv = found
         self._folder = folder
         self._target = ["--python-version", python, "--python-platform", platform, "--python", sys.executable]
-        self._environ = _environment(os.environ if environ is None else environ)
+        self._environ, options = _mirrors(os.environ)
+        self._target += options
 
     def resolve(
         self,
@@ -100,7 +99,7 @@ class Uv:
         size, reason = file.size, "its server does not say either"
         if size is None:
             try:
-                answer = Client().open(file.url, pipconfig.read(self._environ).route(file.url))
+                answer = Client().open(file.url, pipconfig.read(os.environ).route(file.url))
                 answer.close()
                 size = answer.size
             except TransferError as error:
@@ -126,18 +125,21 @@ class Uv:
         return File(entry.get("name", path.name), url, size, entry.get("hashes", {}).get("sha256"))
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give uv's environment: the caller's, and where that tells uv nothing, what pip is configured to do."""
+def _mirrors(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Give uv's environment and options: the caller's, and where that is silent, what pip is configured to do."""
     pip = pipconfig.read(environ)
     found = dict(environ)
-    if not any(name in environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")):
-        settings = {"UV_DEFAULT_INDEX": pip.index, "UV_INDEX": " ".join(pip.extra)}
-        if pip.no_index:
-            # Only then: a folder of somebody's own wheels must not get into a lock that others use.
-            settings = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": ",".join(pip.find_links)}
-        found.update({name: value for name, value in settings.items() if value})
     if pip.cert:
         found.setdefault("SSL_CERT_FILE", pip.cert)
     if pip.proxy:
         found.setdefault("ALL_PROXY", pip.proxy)
-    return found
+    if any(name in environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")):
+        return found, []
+    if pip.no_index:
+        # Only then: a folder of somebody's own wheels must not get into a lock that others use.
+        return {**found, "UV_FIND_LINKS": ",".join(pip.find_links)}, ["--no-index"]
+    if pip.index:
+        found["UV_DEFAULT_INDEX"] = pip.index
+    if pip.extra:
+        found["UV_INDEX"] = " ".join(pip.extra)
+    return found, []
