@@ -6,8 +6,7 @@ Importing this package loads neither MLflow nor anything else outside the standa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's own, without the cost of importing typing
 if TYPE_CHECKING:
     from samebits.session import autolog, dataset
 

@@ -6,7 +6,6 @@ Recording never fails the experiment: whatever goes wrong here becomes a sentenc
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import warnings
 from typing import TYPE_CHECKING, TypeVar
@@ -98,7 +97,6 @@ class Session:
         with _lock:
             used = [_datasets[key] for key in sorted(_datasets)]
         record = self._record(run_id, status, used)
-        print(f"samebits: run {run_id} recorded; to repeat it: samebits rerun {run_id[:8]}", file=sys.stderr)
         return to_bytes(record), used
 
     def _record(self, run_id: str, status: str, used: list[Dataset]) -> Record:

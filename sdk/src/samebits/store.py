@@ -10,6 +10,8 @@ import contextlib
 import functools
 import json
 import os
+import secrets
+import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -94,6 +96,33 @@ def instrument(recorder: Recorder) -> None:
         ("set_terminated", recorded_set_terminated),
     ):
         setattr(MlflowClient, name, replacement)
+    with _harmless("experiment"):
+        _settle_experiments()
+
+
+def _settle_experiments() -> None:
+    """Give new experiments of a project's own store a place for files that is not the current folder.
+
+    MLflow's default makes the tree dirty and, in a rerun, vanishes with the worktree. `set_experiment`
+    creates through this class of MLflow's, not through MlflowClient.
+    """
+    from mlflow.tracking._tracking_service.client import TrackingServiceClient
+
+    create_experiment = TrackingServiceClient.create_experiment
+
+    @functools.wraps(create_experiment)
+    def settled(self: Any, name: str, artifact_location: str | None = None, tags: Any = None) -> Any:
+        return create_experiment(self, name, artifact_location or _beside_store(self.tracking_uri), tags)
+
+    TrackingServiceClient.create_experiment = settled  # type: ignore[method-assign, unused-ignore]
+
+
+def _beside_store(uri: str) -> str | None:
+    """A folder for a new experiment's files in the `.samebits` around the store; None for other stores."""
+    path = uri.partition("sqlite:///")[2]
+    if os.path.basename(os.path.dirname(path)) != ".samebits":
+        return None
+    return os.path.join(os.path.dirname(os.path.abspath(path)), "artifacts", secrets.token_hex(8))
 
 
 @contextlib.contextmanager
@@ -111,6 +140,7 @@ def _write(client: Any, recorder: Recorder, run_id: str, status: str) -> None:
             client.set_tag(run_id, name, value)
     data, datasets = recorder.ending(run_id, status)
     client.log_text(run_id, data.decode("ascii"), records.ARTIFACT)
+    print(f"samebits: run {run_id} recorded; to repeat it: samebits rerun {run_id[:8]}", file=sys.stderr)
     if datasets:
         client.log_inputs(run_id, [_logged(used) for used in datasets])
 

@@ -110,6 +110,10 @@ def _plan_code(plan: Plan) -> None:
         if repository.has_submodules(plan.root, code.commit):
             text = "the commit has submodules, which this version does not fill in"
             plan.refusals.append(Reason("code", f"{text}; {or_here}"))
+        present = repository.read_state(plan.root)
+        if present.commit != code.commit:
+            text = f"your tree is {present.commit}, which plays no part: the recorded commit is executed"
+            plan.notes.append(Reason("code", text))
 
 
 def _require_commit(root: str, code: Code) -> None:
