@@ -31,10 +31,10 @@ def explain(failures: Sequence[Failure], sources: Mapping[str, Sequence[Source]]
     if gone:
         told = [_tell(failure, sources[failure.wanted.kind]) for failure in gone[:_MOST_TOLD]]
         names = sorted({failure.wanted.artifact.name for failure in gone[:_MOST_TOLD]})
-        relock = " and ".join(f"`make lock ONLY={name}`" for name in names)
+        only = names[0] if len(names) == 1 else f'"{" ".join(names)}"'
         sentences.append(
             f"Gone from every source that this machine knows: {'; '.join(told)}{_more(gone, _MOST_TOLD)}. "
-            f"Mirrors drop what is superseded: relock with {relock}, or set SAMEBITS_CACHE to a cache that "
+            f"Mirrors drop what is superseded: relock with `make lock ONLY={only}`, or set SAMEBITS_CACHE to a cache that "
             "still has it."
         )
     for reason, files in list(other.items())[:_MOST_TOLD]:

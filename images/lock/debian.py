@@ -15,7 +15,7 @@ from images.lock.apt import KEYRING, AptRoot, Deb, Suite
 from images.lock.bootstrap import nar_sha256
 from images.lock.intent import Intent
 from images.lock.lockfile import Artifact, Bootstrap, Lock, store_name
-from images.mirrors.debian import _bases as bases
+from images.mirrors.debian import bases
 
 _TOP = {"architecture", "components", "archives", "sets", "bootstrap"}
 

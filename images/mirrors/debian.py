@@ -65,16 +65,20 @@ def configured(client: Client, environ: Mapping[str, str], root: Path = Path("/"
 
     Raises MirrorUnknownError when none of them says anything.
     """
-    bases = _bases(environ, root)
+    archives = bases(environ, root)
     found = aptsources.proxies(root)
     return [
         DebianMirror(client, archive, base, Route(proxy=aptsources.proxy_for(base, found)))
-        for archive, some in bases.items()
+        for archive, some in archives.items()
         for base in some
     ]
 
 
-def _bases(environ: Mapping[str, str], root: Path) -> dict[str, list[str]]:
+def bases(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, list[str]]:
+    """Give the base addresses (no final slash) of "debian" and "debian-security", best first.
+
+    Raises MirrorUnknownError when this machine knows none.
+    """
     main = environ.get("SAMEBITS_DEBIAN_MIRROR", "").strip().rstrip("/")
     security = environ.get("SAMEBITS_DEBIAN_SECURITY_MIRROR", "").strip().rstrip("/")
     found = {"debian": [main], "debian-security": []} if main else aptsources.archives(root)

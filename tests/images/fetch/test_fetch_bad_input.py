@@ -112,7 +112,7 @@ def test_a_yanked_wheel_and_a_removed_jar_say_what_there_is_instead(world):
     message = paragraph(world.fetch())
     assert "six-1.17.0-py3-none-any.whl (the index has six 1.16.0 now)" in message
     assert "aws-1.0.jar (the repository's newest org.example:aws is 1.1)" in message
-    assert "relock with `make lock ONLY=org.example:aws` and `make lock ONLY=six`" in message
+    assert "relock with `make lock ONLY=\"org.example:aws six\"`" in message
 
 
 def test_without_nix_the_message_says_how_to_install_it(world, tmp_path):
