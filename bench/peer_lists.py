@@ -9,7 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from images.lock import archives, lockfile
+from images.lock import lockfile
+from images.mirrors import aptsources
 
 LOCKS = Path(__file__).resolve().parent.parent / "images" / "lock"
 SETS = ("base", "workspace")
@@ -17,9 +18,13 @@ PYTHON_SETS = {"mlflow", "workspace"}
 
 
 def debian_sources(intent: dict[str, dict[str, list[str]]]) -> list[str]:
-    """Give an apt line for each suite of the intent, on this machine's mirrors."""
+    """Give an apt line for each suite of the intent, on the mirrors that this machine's apt knows."""
+    mirrors = aptsources.archives()
+    lacking = [archive for archive in intent["archives"] if not mirrors[archive]]
+    if lacking:
+        sys.exit(f"apt's sources on this machine name no mirror of {', '.join(lacking)}: add one to compare.")
     return [
-        f"deb {archives.base(archive)} {suite} main"
+        f"deb {mirrors[archive][0]} {suite} main"
         for archive, suites in intent["archives"].items()
         for suite in suites
     ]

@@ -94,7 +94,7 @@ def first(project):
 
 
 def test_the_same_seed_gives_the_same_bits(project, first):
-    """Metrics, weights, picture and tables of two trainings agree to the last bit; only ids and times differ."""
+    """Metrics, weights, picture and tables of two trainings agree in every bit; only ids and times differ."""
     again = train(project, "again", seed=1)
     assert again.metrics == first.metrics
     different = {name for name in first.files | again.files if first.files.get(name) != again.files.get(name)}
@@ -126,7 +126,7 @@ def test_every_data_file_is_recorded_by_its_content(project, first):
 
 
 def test_the_registered_model_predicts(project, first):
-    """Loading the model from the registry, without this project on the path, gives a delay for each flight."""
+    """Loading the model from the registry, without this project on the path, it predicts for each flight."""
     assert "network" in first.output
     script = (
         "import mlflow, numpy\n"
