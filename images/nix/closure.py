@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+HEX_DIGITS, BASE32_DIGITS = 64, 52
 BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
@@ -17,9 +18,9 @@ def canonical(value: object) -> bytes:
 def hexadecimal(nar_hash: str) -> str:
     """``sha256:<hex>`` of a hash that Nix wrote in its base 32 (least significant digit last) or already in hex."""
     algorithm, _, digits = nar_hash.partition(":")
-    if algorithm != "sha256" or len(digits) not in (52, 64):
+    if algorithm != "sha256" or len(digits) not in (HEX_DIGITS, BASE32_DIGITS):
         raise SystemExit(f"Nix wrote a NAR hash in a form that this builder does not know: {nar_hash}")
-    if len(digits) == 64:
+    if len(digits) == HEX_DIGITS:
         return nar_hash
     number = 0
     for digit in digits:
@@ -27,7 +28,9 @@ def hexadecimal(nar_hash: str) -> str:
     return f"sha256:{number.to_bytes(32, 'little').hex()}"
 
 
-def manifest(root: str, name: str, system: str, graph: list[dict[str, Any]], layers: list[dict[str, Any]]) -> dict[str, Any]:
+def manifest(
+    root: str, name: str, system: str, graph: list[dict[str, Any]], layers: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The manifest as plain data; ``layers`` in image order, as {name, path, digest, diffId, size}."""
     paths = sorted(
         (
@@ -41,8 +44,8 @@ def manifest(root: str, name: str, system: str, graph: list[dict[str, Any]], lay
         ),
         key=lambda entry: entry["path"],
     )
-    of_path = {entry["path"]: entry for entry in paths}
-    full = [{**layer, "narHash": of_path[layer["path"]]["narHash"], "narSize": of_path[layer["path"]]["narSize"]} for layer in layers]
+    known = {entry["path"]: {key: entry[key] for key in ("narHash", "narSize")} for entry in paths}
+    full = [{**layer, **known[layer["path"]]} for layer in layers]
     lines = sorted((layer["name"], layer["narHash"]) for layer in full)
     return {
         "version": 1,

@@ -79,7 +79,10 @@ def main() -> None:
         manifest_type,
     )
     name = os.environ["imageName"]
-    manifest["annotations"] = {"org.opencontainers.image.ref.name": "latest", "io.containerd.image.name": f"samebits/{name}:latest"}
+    manifest["annotations"] = {
+        "org.opencontainers.image.ref.name": "latest",
+        "io.containerd.image.name": f"samebits/{name}:latest",
+    }
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [manifest]}
     (out / "index.json").write_text(json.dumps(index, sort_keys=True, indent=1) + "\n")
     (out / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}\n')

@@ -1,8 +1,8 @@
-"""keystore.py FILE: rewrites a Java keystore of trusted certificates so that its bytes depend on the certificates alone.
+"""keystore.py FILE: rewrites a Java keystore of certificates so that its bytes depend on the certificates alone.
 
 Debian's ca-certificates-java writes the moment of the build behind each certificate. The JKS format (see the source of
-OpenJDK's sun.security.provider.JavaKeyStore): magic, version, count; each entry a tag, alias, milliseconds, type, data; at
-the end a SHA-1 over the password in UTF-16, a fixed phrase and all before it.
+OpenJDK's sun.security.provider.JavaKeyStore): magic, version, count; each entry a tag, alias, milliseconds, type,
+data; at the end a SHA-1 over the password in UTF-16, a fixed phrase and all before it.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Packs a folder into a layer whose bytes depend on the files alone.
 
     pack.py list ROOT LISTING             remember what is there (before packages are added on top)
-    pack.py pack ROOT OUT [LISTING]       write OUT/blob.tar.zst and OUT/layer.json; with LISTING, only what changed since
+    pack.py pack ROOT OUT [LISTING]       write OUT/blob.tar.zst and OUT/layer.json; with LISTING, what changed since
 
 Run it under fakeroot to get the owners that the packages asked for. One time stamp for every entry, entries sorted by
 name as bytes, owners as numbers: nothing of the build's clock, machine or order remains.
@@ -51,11 +51,13 @@ def changed(root: bytes, listing: Path) -> set[bytes]:
 
 def pack(root: bytes, out: Path, paths: list[bytes]) -> None:
     """Writes the layer: tar | zstd, hashing both sides on the way."""
+    names = Path("/build/paths")
+    names.write_bytes(b"".join(b"./" + path + b"\0" for path in paths))
     out.mkdir()
     blob = out / "blob.tar.zst"
     tar = subprocess.Popen(
         ["tar", "--create", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--numeric-owner",
-         f"--mtime=@{MTIME}", "--no-recursion", "--null", "--verbatim-files-from", "--files-from=/build/paths"],
+         f"--mtime=@{MTIME}", "--no-recursion", "--null", "--verbatim-files-from", f"--files-from={names}"],
         cwd=root, stdout=subprocess.PIPE,
     )
     zstd = subprocess.Popen(["zstd", "-q", "-3", "-T0", "-o", str(blob)], stdin=subprocess.PIPE)
@@ -82,12 +84,11 @@ def pack(root: bytes, out: Path, paths: list[bytes]) -> None:
 def main() -> None:
     """Runs the command line above."""
     command, root, target = sys.argv[1], os.fsencode(sys.argv[2]), Path(sys.argv[3])
+    listing = [Path(path) for path in sys.argv[4:]]
     if command == "list":
         target.write_text(json.dumps([(path.hex(), state) for path, state in entries(root)]))
         return
-    paths = sorted(changed(root, Path(sys.argv[4])) if len(sys.argv) > 4 else dict(entries(root)))
-    Path("/build/paths").write_bytes(b"".join(b"./" + path + b"\0" for path in paths))
-    pack(root, target, paths)
+    pack(root, target, sorted(changed(root, listing[0]) if listing else dict(entries(root))))
 
 
 if __name__ == "__main__":

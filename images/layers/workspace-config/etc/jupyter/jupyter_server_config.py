@@ -1,8 +1,23 @@
 """Jupyter's defaults for everyone in the container; a user's ~/.jupyter wins."""
 
-c = get_config()  # noqa: F821 - Jupyter defines it
+c = get_config()
 
 # One memory and CPU reading for the whole server: it is the user's machine.
 c.ResourceUseDisplay.track_cpu_percent = True
-# Checkpoints would land in the project and make its tree dirty.
-c.FileCheckpoints.checkpoint_dir = "/tmp/checkpoints"  # noqa: S108 - the container is one user
+# Checkpoints beside the notebooks would make the project's tree dirty.
+c.FileCheckpoints.checkpoint_dir = "/tmp/checkpoints"
+# TensorBoard in the launcher, on the folder that JupyterLab was started in.
+c.ServerProxy.servers = {
+    "tensorboard": {
+        "command": [
+            "tensorboard",
+            "--logdir=.",
+            "--host=127.0.0.1",
+            "--port={port}",
+            "--path_prefix={base_url}tensorboard",
+        ],
+        "absolute_url": True,
+        "timeout": 60,
+        "launcher_entry": {"title": "TensorBoard"},
+    },
+}
