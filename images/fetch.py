@@ -60,9 +60,7 @@ class Fetch:
 
     def run(self) -> str:
         """Fetch; give the sentence to end with. Raises SamebitsImageErrors."""
-        with partial.claimed(
-            self._folder, lambda: self._meter.note("fetch: waiting for another fetch to end")
-        ):
+        with partial.claimed(self._folder, lambda: self._meter.note("fetch: waiting for another fetch to end")):
             missing = self._store.missing(self._plan.paths)
             todo = [item for item in self._plan.files if item.path in missing]
             partial.require_room(self._folder, self._store.real(STORE_DIR), todo, self._jobs, WAITING_BYTES)
@@ -114,8 +112,9 @@ class Fetch:
         content = read_member(self._store.real(tree.source.path), tree.member)
         if recursive_path(tree.name, nar_sha256(tree.name, content)) != tree.path:
             raise CorruptError(
-                f"The {tree.member} in {tree.source.artifact.file} is not the {tree.name} that the debian lock "
-                f"pins by its NAR hash. The lock contradicts itself: run `make lock ONLY={tree.source.artifact.name}`."
+                f"The {tree.member} in {tree.source.artifact.file} is not the {tree.name} that the debian "
+                "lock pins by its NAR hash. The lock contradicts itself: run `make lock "
+                f"ONLY={tree.source.artifact.name}`."
             )
         with tempfile.TemporaryDirectory(dir=self._folder) as scratch:
             program = Path(scratch, tree.name, tree.name)
@@ -140,9 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print("fetch: " + Fetch(store, wants, options).run())
     except (KeyboardInterrupt, FetchStoppedError):
-        print(
-            "fetch: stopped. What is in the store stays; partial downloads resume next time.", file=sys.stderr
-        )
+        print("fetch: stopped. What is in the store stays; partial downloads resume next time.", file=sys.stderr)
         return INTERRUPTED
     except SamebitsImageError as error:
         print(f"fetch: {error}", file=sys.stderr)
@@ -164,22 +161,14 @@ def _print_plan(wants: plan.Plan, missing: set[str]) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="fetch", description="Bring the files that the locks pin to the Nix store."
-    )
+    parser = argparse.ArgumentParser(prog="fetch", description="Bring the files that the locks pin to the Nix store.")
     locks = Path(__file__).resolve().parent / "lock"
-    parser.add_argument(
-        "--lock-dir", type=Path, default=locks, metavar="DIR", help="where the *.lock.json are"
-    )
+    parser.add_argument("--lock-dir", type=Path, default=locks, metavar="DIR", help="where the *.lock.json are")
     parser.add_argument("--set", nargs="+", default=[], metavar="SET", help="only the files of these sets")
     parser.add_argument("--dry-run", action="store_true", help="print what would be fetched, and do nothing")
     parser.add_argument("--jobs", type=int, default=8, metavar="N", help="downloads at a time (8)")
-    parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="for each wait on a server (30)"
-    )
-    parser.add_argument(
-        "--tries", type=int, default=5, metavar="N", help="tries in a row without advance (5)"
-    )
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each wait on a server (30)")
+    parser.add_argument("--tries", type=int, default=5, metavar="N", help="tries in a row without advance (5)")
     return parser.parse_args(arguments)
 
 

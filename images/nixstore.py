@@ -92,8 +92,9 @@ class NixStore:
         if list(got) != list(expected):
             odd = next(iter(set(got) - set(expected)), "no path")
             raise StoreUnusableError(
-                f"nix-store put a file at {odd}, which is none of the places that follow from the lock. Does this "
-                f"Nix use a store other than {STORE_DIR} (NIX_STORE_DIR)? Unset that and run the command again."
+                f"nix-store put a file at {odd}, which is none of the places that follow from the lock. Does "
+                f"this Nix use a store other than {STORE_DIR} (NIX_STORE_DIR)? Unset that and run the "
+                "command again."
             )
 
     def _run(self, arguments: Sequence[str]) -> list[str]:
@@ -109,9 +110,7 @@ class NixStore:
             ) as process:
                 out, err = process.communicate()
         except OSError as error:
-            raise StoreUnusableError(
-                f"{self._program} cannot be started ({error}). Reinstall Nix."
-            ) from error
+            raise StoreUnusableError(f"{self._program} cannot be started ({error}). Reinstall Nix.") from error
         if process.returncode != 0:
             raise _explained(err)
         return out.split()
@@ -119,9 +118,7 @@ class NixStore:
 
 def _explained(stderr: str) -> Exception:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    reason = next(
-        (line for line in lines if line.startswith("error:")), lines[-1] if lines else "it gave no reason"
-    )
+    reason = next((line for line in lines if line.startswith("error:")), lines[-1] if lines else "it gave no reason")
     reason = reason.rstrip(".")
     if "No space left" in stderr or "Disk quota" in stderr or "disk is full" in stderr:
         return DiskFullError(

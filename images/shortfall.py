@@ -34,17 +34,15 @@ def explain(failures: Sequence[Failure], sources: Mapping[str, Sequence[Source]]
         only = names[0] if len(names) == 1 else f'"{" ".join(names)}"'
         sentences.append(
             f"Gone from every source that this machine knows: {'; '.join(told)}{_more(gone, _MOST_TOLD)}. "
-            f"Mirrors drop what is superseded: relock with `make lock ONLY={only}`, or set SAMEBITS_CACHE to a cache that "
-            "still has it."
+            f"Mirrors drop what is superseded: relock with `make lock ONLY={only}`, or set SAMEBITS_CACHE to "
+            "a cache that still has it."
         )
     for reason, files in list(other.items())[:_MOST_TOLD]:
         named = ", ".join(files[:_MOST_NAMED]) + _more(files, _MOST_NAMED)
         sentences.append(f"Could not be fetched: {named}: {reason}.")
     if len(other) > _MOST_TOLD:
         sentences.append(f"{len(other) - _MOST_TOLD} more could not be fetched for other reasons.")
-    sentences.append(
-        f"The other files are in the store; the same command then fetches the {len(failures)} missing."
-    )
+    sentences.append(f"The other files are in the store; the same command then fetches the {len(failures)} missing.")
     return " ".join(sentences)
 
 

@@ -70,7 +70,7 @@ class Mirror(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def asked(self, path: str) -> list[Request]:
-        """The requests for one path."""
+        """Give the requests for one path."""
         return [request for request in self.requests if request.path == path]
 
     def process_request(self, request, client_address):
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def start_mirror():
-    """A function that starts another server; all are stopped at the end."""
+    """Give a function that starts another server; all are stopped at the end."""
     running: list[Mirror] = []
 
     def start() -> Mirror:
@@ -162,20 +162,22 @@ def start_mirror():
 
 @pytest.fixture
 def mirror(start_mirror) -> Mirror:
-    """One running server."""
+    """Start one server."""
     return start_mirror()
 
 
 @pytest.fixture
 def misbehave():
-    """The class of planned misbehaviours, which a test file cannot import."""
+    """Give the class of planned misbehaviours, which a test file cannot import."""
     return Misbehaviour
 
 
-def artifact(file: str, content: bytes, *, name: str = "", sets: tuple[str, ...] = ("base",), **fields) -> lockfile.Artifact:
+def artifact(
+    file: str, content: bytes, *, name: str = "", sets: tuple[str, ...] = ("base",), **fields
+) -> lockfile.Artifact:
     """Pin `content` as a file of a lock."""
     return lockfile.Artifact(
-        name=name or file.split("_")[0].split("-")[0],
+        name=name or file.partition("_")[0].partition("-")[0],
         version=fields.pop("version", "1.0"),
         file=file,
         store=lockfile.store_name(file),
@@ -188,7 +190,7 @@ def artifact(file: str, content: bytes, *, name: str = "", sets: tuple[str, ...]
 
 @pytest.fixture
 def pin():
-    """The function that pins bytes as an artifact."""
+    """Give the function that pins bytes as an artifact."""
     return artifact
 
 
@@ -205,7 +207,11 @@ def make_deb(files: dict[str, bytes], links: dict[str, str] | None = None) -> by
             member.size, member.mode = len(content), 0o755
             archive.addfile(member, io.BytesIO(content))
     deb = b"!<arch>\n"
-    for name, content in (("debian-binary", b"2.0\n"), ("control.tar", b"odd"), ("data.tar.xz", tar.getvalue())):
+    for name, content in (
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", b"odd"),
+        ("data.tar.xz", tar.getvalue()),
+    ):
         header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
         deb += header.encode() + content + b"\n" * (len(content) % 2)
     return deb
@@ -213,7 +219,7 @@ def make_deb(files: dict[str, bytes], links: dict[str, str] | None = None) -> by
 
 @pytest.fixture
 def deb():
-    """The function that builds a .deb."""
+    """Give the function that builds a .deb."""
     return make_deb
 
 
@@ -240,7 +246,7 @@ class World:
 
     def debian(self, file: str, content: bytes, *, serve: bool = True, **fields) -> lockfile.Artifact:
         """Pin a .deb, and put it on the mirror."""
-        name = file.split("_")[0]
+        name = file.partition("_")[0]
         path = f"pool/main/{name[0]}/{name}/{file}"
         pinned = artifact(file, content, name=name, archive="debian", path=path, **fields)
         if serve:
@@ -249,7 +255,7 @@ class World:
 
     def python(self, file: str, content: bytes, *, serve: bool = True, digest: str = "", **fields) -> lockfile.Artifact:
         """Pin a wheel or sdist, and list it on the index (with a wrong sha256 if `digest` says one)."""
-        name = file.split("-")[0]
+        name = file.partition("-")[0]
         pinned = artifact(file, content, name=name, **fields)
         if serve:
             self.mirror.files[f"/files/{file}"] = content
@@ -260,7 +266,7 @@ class World:
 
     def maven(self, file: str, content: bytes, *, serve: bool = True, **fields) -> lockfile.Artifact:
         """Pin a jar, and put it into the repository."""
-        name = file.split("-")[0]
+        name = file.partition("-")[0]
         path = f"org/example/{name}/1.0/{file}"
         pinned = artifact(file, content, name=f"org.example:{name}", path=path, **fields)
         if serve:
@@ -283,9 +289,19 @@ class World:
         return folder
 
     def command(self, *arguments: str, python: tuple[str, ...] = ()) -> list[str]:
-        """The command line of a fetch of these locks."""
+        """Give the command line of a fetch of these locks."""
         locks = str(self.write_locks())
-        return [sys.executable, *python, "-m", "images.fetch", "--lock-dir", locks, "--timeout", "5", *arguments]
+        return [
+            sys.executable,
+            *python,
+            "-m",
+            "images.fetch",
+            "--lock-dir",
+            locks,
+            "--timeout",
+            "5",
+            *arguments,
+        ]
 
     def fetch(self, *arguments: str, python: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the fetch to its end, or for a minute."""
@@ -308,7 +324,7 @@ class World:
         )
 
     def stored(self) -> dict[str, bytes | None]:
-        """What the store holds for each pinned file: its bytes, or None when it is not valid there."""
+        """Give what the store holds for each pinned file: its bytes, or None when it is not valid there."""
         paths = {item.file: flat_path(item.store, item.sha256) for some in self.locks.values() for item in some}
         missing = self.missing(*paths.values())
         return {
@@ -317,7 +333,7 @@ class World:
         }
 
     def missing(self, *paths: str) -> set[str]:
-        """Which of some store paths are not valid."""
+        """Give those of some store paths that are not valid."""
         done = subprocess.run(
             ["nix-store", "--check-validity", "--print-invalid", *paths],
             env=self.environ,
@@ -328,7 +344,7 @@ class World:
         return set(done.stdout.split())
 
     def everything_in_store(self) -> set[str]:
-        """The base names in the store's folder, valid or not, without locks and links."""
+        """Give the base names in the store's folder, valid or not, without locks and links."""
         store = self.folder / "root/nix/store"
         names = {path.name for path in store.iterdir()} if store.exists() else set()
         return {name for name in names if not name.startswith(".") and not name.endswith(".lock")}
@@ -336,13 +352,13 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, mirror: Mirror) -> World:
-    """A machine with an empty store and with all mirrors on one local server."""
+    """Give a machine with an empty store and with all mirrors on one local server."""
     return make_world(tmp_path, mirror)
 
 
 @pytest.fixture
 def open_world(mirror: Mirror):
-    """The same, in a folder that other users of this machine can read."""
+    """Give the same, in a folder that other users of this machine can read."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield make_world(Path(folder), mirror)
@@ -372,7 +388,7 @@ def make_world(tmp_path: Path, mirror: Mirror) -> World:
 
 @pytest.fixture
 def local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NixStore:
-    """An empty store of this test alone, for calls in this process."""
+    """Give an empty store of this test alone, for calls in this process."""
     if shutil.which("nix-store") is None:
         pytest.skip("needs nix-store on PATH (apt-get install nix-bin)")
     monkeypatch.setenv("NIX_REMOTE", f"local?root={tmp_path / 'root'}")

@@ -1,4 +1,4 @@
-"""What goes wrong, as people meet it: each is one paragraph, a non-zero exit, and nothing half-done left behind."""
+"""What goes wrong, as people meet it: one paragraph, a non-zero exit, and nothing half-done left behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import images.errors
+from images import nixstore
 from images.nixstore import flat_path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -20,7 +21,7 @@ OTHERS_ARE_THERE = "The other files are in the store; the same command then fetc
 
 
 def paragraph(done: subprocess.CompletedProcess[str]) -> str:
-    """The error that a fetch ended with, which is exactly one line."""
+    """Give the error that a fetch ended with, which is exactly one line."""
     lines = [line for line in done.stderr.splitlines() if not line.startswith("fetch:  ")]
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
@@ -63,7 +64,7 @@ def test_an_index_that_lists_another_sha256_is_not_even_asked_for_the_file(world
 
 
 def test_a_download_that_always_ends_early_is_reported_and_can_be_resumed(world, misbehave):
-    """A truncated download fails after its tries, says how far it got, and keeps what it has for the next run."""
+    """A truncated download fails after its tries, says how far it got, and keeps that for the next run."""
     content = bytes(range(256)) * 1000
     pinned = world.maven("aws-1.0.jar", content)
     path = f"/maven2/{pinned.path}"
@@ -82,7 +83,7 @@ def test_a_download_that_always_ends_early_is_reported_and_can_be_resumed(world,
 
 
 def test_a_superseded_deb_names_what_the_mirror_has_and_how_to_relock(world):
-    """A .deb that is gone everywhere is named with the versions in its folder; all other files are fetched."""
+    """A .deb that is gone everywhere is named with the versions in its folder; the others are fetched."""
     world.debian(*GOOD)
     gone = world.debian("curl_8.14.1-2_amd64.deb", b"curl", serve=False)
     folder = gone.path.rpartition("/")[0]
@@ -112,19 +113,16 @@ def test_a_yanked_wheel_and_a_removed_jar_say_what_there_is_instead(world):
     message = paragraph(world.fetch())
     assert "six-1.17.0-py3-none-any.whl (the index has six 1.16.0 now)" in message
     assert "aws-1.0.jar (the repository's newest org.example:aws is 1.1)" in message
-    assert "relock with `make lock ONLY=\"org.example:aws six\"`" in message
+    assert 'relock with `make lock ONLY="org.example:aws six"`' in message
 
 
 def test_without_nix_the_message_says_how_to_install_it(world, tmp_path):
     """No nix-store anywhere is said before anything is fetched."""
-    from images import nixstore
-
     world.debian(*GOOD)
     code = (
         "import sys; from images import nixstore, fetch; nixstore._USUAL_PLACES = ();"
         f"sys.exit(fetch.main(['--lock-dir', {str(world.write_locks())!r}]))"
     )
-    assert nixstore._USUAL_PLACES
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**world.environ, "PATH": str(tmp_path)},
@@ -159,7 +157,7 @@ def test_an_unwritable_cache_folder_is_named(world):
 
 
 def small_file_system(world, size: str, mount_at: str) -> list[str]:
-    """Words before a command that give it a file system of `size` at one folder; skips where that is forbidden."""
+    """Give words before a command that make one folder a file system of `size`; skip where that is forbidden."""
     (world.folder / mount_at).mkdir(parents=True, exist_ok=True)
     script = f'mount -t tmpfs -o size={size} none {world.folder / mount_at} && exec "$@"'
     wrapper = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", script, "sh"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import resource
 import socket
 import threading
@@ -24,12 +26,15 @@ class Fixed:
         self.url = url
 
     def __repr__(self) -> str:
+        """Name the server, which outages are counted by."""
         return self.url
 
-    def places(self, artifact):
+    def places(self, _artifact):
+        """Give the one place."""
         return [Place(self.url)]
 
-    def offers(self, artifact):
+    def offers(self, _artifact):
+        """Know nothing."""
         return ""
 
 
@@ -41,37 +46,40 @@ class Waits(threading.Event):
         self.seconds: list[float] = []
 
     def wait(self, timeout=None):
+        """Note the seconds."""
         self.seconds.append(timeout)
         return self.is_set()
 
 
 @pytest.fixture
 def stop():
-    """The event that the downloads under test wait on between tries."""
+    """Give the event that the downloads under test wait on between tries."""
     return Waits()
 
 
 @pytest.fixture
 def downloader(tmp_path, stop):
-    """A downloader into the test's folder that gives up on a server after a second."""
-    meter = Meter(open("/dev/null", "w"))  # noqa: SIM115  closed with the process
+    """Give a downloader into the test's folder that gives up on a server after a second."""
+    meter = Meter(io.StringIO())
     patience = Patience(stop, lambda _: None)
     return Downloader(tmp_path / "partial", Client(1.0), meter, patience, stop)
 
 
 @pytest.fixture
 def pinned(pin, mirror, tmp_path):
-    """A file of a megabyte, pinned, and on the server."""
+    """Pin a file of a megabyte, and put it on the server."""
     (tmp_path / "partial").mkdir()
     mirror.files["/file"] = CONTENT
     return pin("aws-1.0.jar", CONTENT)
 
 
 def part(tmp_path, pinned):
+    """Give the path of the partial file."""
     return tmp_path / "partial" / f"{pinned.sha256}.part"
 
 
 def ranges(mirror, path="/file"):
+    """Give the Range headers of the requests, in their order."""
     return [request.headers.get("Range") for request in mirror.asked(path)]
 
 
@@ -127,7 +135,7 @@ def test_a_server_that_never_gets_further_is_given_up(downloader, mirror, misbeh
     with pytest.raises(RefusedError, match=r"/file broke off after 100000 of 1024000 bytes"):
         downloader.download(pinned, [Fixed(f"{mirror.url}/file")])
     assert len(mirror.asked("/file")) == 5
-    for before, after in zip(stop.seconds, stop.seconds[1:]):
+    for before, after in itertools.pairwise(stop.seconds):
         assert 2 * 0.75 / 1.25 < after / before < 2 * 1.25 / 0.75
 
 
@@ -209,7 +217,7 @@ def test_gone_is_said_only_when_all_sources_say_so(downloader, mirror, pinned):
 def test_a_dead_host_is_soon_left_alone(downloader, pin, pinned, stop):
     """After three files the host is not asked again: what is left fails at once."""
     for number in range(6):
-        with pytest.raises(RefusedError, match="http://127.0.0.1:1 cannot be reached"):
+        with pytest.raises(RefusedError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
             downloader.download(pin(f"file{number}", b"x"), [Fixed("http://127.0.0.1:1/x")])
     assert len(stop.seconds) == 3 * 4
 

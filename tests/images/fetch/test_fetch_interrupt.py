@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def wait_for(part, size: int, process: subprocess.Popen) -> None:
@@ -42,7 +45,7 @@ def test_an_interrupted_download_resumes(world, misbehave, kind):
 
 
 def test_a_killed_fetch_leaves_nothing_that_confuses_the_next(world, misbehave):
-    """Even kill -9 leaves only partial files: the lock on the folder goes with the process, and the rest is resumed."""
+    """Even kill -9 leaves only partial files: the folder is free again, and the rest is resumed."""
     pinned = world.maven("aws-1.0.jar", bytes(range(256)) * 8000)
     complete = world.debian("tini_0.19.0-3_amd64.deb", b"init" * 1000)
     world.mirror.plan[f"/maven2/{pinned.path}"] = [misbehave(stall_after=1_500_000)]

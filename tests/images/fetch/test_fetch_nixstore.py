@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from images.errors import StoreUnusableError
+from images.errors import DiskFullError, StoreUnusableError
 from images.lock.bootstrap import nar_sha256
 from images.nixstore import NixStore, flat_path, recursive_path
 
@@ -67,8 +67,6 @@ def test_a_full_disk_under_the_store_is_told_apart(local_store, tmp_path, monkey
     fake.write_text("#!/bin/sh\necho 'error: writing to file: No space left on device' >&2; exit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    from images.errors import DiskFullError
-
     with pytest.raises(DiskFullError, match="writing to file: No space left on device"):
         NixStore().add_files([tmp_path / "x"], ["/nix/store/x"])
 

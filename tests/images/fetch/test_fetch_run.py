@@ -10,6 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def fill(world) -> None:
+    """Pin a few files of each kind, with names that Nix does not allow as they are."""
     world.debian("tini_0.19.0-3_amd64.deb", b"init" * 1000)
     world.debian("libc6_1%3a2.41~rc1_amd64.deb", b"libc" * 50_000, sets=("base", "tools"))
     world.python("numpy-2.5.0-cp313-cp313-manylinux_2_28_x86_64.whl", b"array" * 70_000, sets=("workspace",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_cache_suffices_where_no_mirror_is_configured(world):
     (world.folder / "sha256" / pinned.sha256).write_bytes(b"six" * 100)
     environ = {**world.environ, "SAMEBITS_CACHE": str(world.folder)}
     del world.environ["PIP_INDEX_URL"]
-    done = world.fetch(python=("-S",), **{"SAMEBITS_CACHE": environ["SAMEBITS_CACHE"]})
+    done = world.fetch(python=("-S",), SAMEBITS_CACHE=environ["SAMEBITS_CACHE"])
     assert done.returncode == 0, done.stderr
     assert world.stored() == world.contents
 
@@ -75,10 +76,8 @@ def test_an_extra_index_has_what_the_first_lacks(world, start_mirror):
     """PIP_EXTRA_INDEX_URL is asked for what the first index does not list."""
     pinned = world.python("ours-1.0-py3-none-any.whl", b"ours" * 10, serve=False)
     extra = start_mirror()
-    extra.files["/private/simple/ours/"] = (
-        '{"files": [{"filename": "%s", "url": "/w/%s", "hashes": {"sha256": "%s"}}]}'
-        % (pinned.file, pinned.file, pinned.sha256)
-    ).encode()
+    listed = {"filename": pinned.file, "url": f"/w/{pinned.file}", "hashes": {"sha256": pinned.sha256}}
+    extra.files["/private/simple/ours/"] = json.dumps({"files": [listed]}).encode()
     extra.files[f"/w/{pinned.file}"] = b"ours" * 10
     done = world.fetch(PIP_EXTRA_INDEX_URL=f"http://user:secret@{extra.url[7:]}/private/simple")
     assert done.returncode == 0, done.stderr
@@ -177,6 +176,8 @@ def test_a_bootstrap_that_is_not_the_pinned_one_never_enters_the_store(world, de
     world.bootstrap = Bootstrap("busybox", file, "./usr/bin/busybox", nar_sha256("busybox", b"pinned"))
     done = world.fetch()
     assert done.returncode == 1
-    assert done.stderr.startswith("fetch: The ./usr/bin/busybox in busybox-static_1.37.0-6_amd64.deb is not the busybox")
+    assert done.stderr.startswith(
+        "fetch: The ./usr/bin/busybox in busybox-static_1.37.0-6_amd64.deb is not the busybox"
+    )
     assert {name.partition("-")[2] for name in world.everything_in_store()} == {file}
     assert world.leftovers == []
