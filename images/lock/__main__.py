@@ -10,10 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036  the machine's own python3 may be older than what the locks need
-    sys.exit(
-        "lock: this needs Python 3.11 or newer (for tomllib); run it with `make lock`, or with a newer "
-        "python3."
-    )
+    sys.exit("lock: this needs Python 3.11 or newer (for tomllib); run it with `make lock`, or with a newer python3.")
 
 from images.errors import SamebitsImageError
 from images.lock import difference, relock
@@ -38,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             for line in difference.compare(options.old, options.new, options.lock_dir):
                 print(line)
+        sys.stdout.flush()  # here, where a closed pipe is still ours to answer for
     except KeyboardInterrupt:
         print("lock: stopped. No lock was changed.", file=sys.stderr)
         return INTERRUPTED
@@ -68,9 +66,7 @@ def _print(locks: dict[str, Lock], what: str) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="lock", description="Resolve intents to locks, check locks, compare locks."
-    )
+    parser = argparse.ArgumentParser(prog="lock", description="Resolve intents to locks, check locks, compare locks.")
     parser.add_argument(
         "--lock-dir",
         type=Path,

@@ -52,9 +52,7 @@ class AptRoot:
     warning.
     """
 
-    def __init__(
-        self, root: Path, suites: Sequence[Suite], architecture: str, keyring: Path = KEYRING
-    ) -> None:
+    def __init__(self, root: Path, suites: Sequence[Suite], architecture: str, keyring: Path = KEYRING) -> None:
         for tool in ("apt-get", "apt-cache", "apt-config"):
             if shutil.which(tool) is None:
                 raise ToolMissingError(
@@ -77,8 +75,7 @@ class AptRoot:
             (root / folder).mkdir(parents=True)
         (root / "status").touch()
         lines = [
-            f"deb [arch={architecture} signed-by={keyring}] {suite.base} {suite.name} "
-            f"{' '.join(suite.components)}\n"
+            f"deb [arch={architecture} signed-by={keyring}] {suite.base} {suite.name} {' '.join(suite.components)}\n"
             for suite in self._suites
         ]
         (root / "etc/sources.list").write_text("".join(lines), encoding="utf-8")
@@ -90,9 +87,7 @@ class AptRoot:
         output = result.stdout + result.stderr
         if result.returncode == 0:
             return
-        if any(
-            word in output for word in ("NO_PUBKEY", "not signed", "BADSIG", "EXPKEYSIG", "signature", "sqv")
-        ):
+        if any(word in output for word in ("NO_PUBKEY", "not signed", "BADSIG", "EXPKEYSIG", "signature", "sqv")):
             raise ResolutionError(
                 f"apt does not accept the signatures of the Debian archive with the keys in {self._keyring}: "
                 f"{_complaints(output)}. If the keyring is older than the release, install a newer "
@@ -108,16 +103,12 @@ class AptRoot:
 
     def pin(self, versions: dict[str, str]) -> None:
         """Let the solver take only these versions of these packages from now on; {} lifts all pins."""
-        stanzas = [
-            f"Package: {name}\nPin: version {text}\nPin-Priority: 1001\n" for name, text in versions.items()
-        ]
+        stanzas = [f"Package: {name}\nPin: version {text}\nPin-Priority: 1001\n" for name, text in versions.items()]
         (self._root / "etc/preferences").write_text("\n".join(stanzas), encoding="utf-8")
 
     def solve(self, packages: Sequence[str]) -> list[Deb]:
         """Give what apt would install for `packages` (names or apt-patterns) on what is installed so far."""
-        return self._debs(
-            self._apt("apt-get", "install", "--yes", "--no-remove", "--print-uris", *packages).stdout
-        )
+        return self._debs(self._apt("apt-get", "install", "--yes", "--no-remove", "--print-uris", *packages).stdout)
 
     def alone(self, packages: Sequence[str]) -> list[Deb]:
         """Give exactly `packages`, without what they need."""

@@ -33,9 +33,7 @@ def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Calla
         root.update()
         pins = {}
         if keep is not None and only:
-            pins = {
-                artifact.name: artifact.version for artifact in keep.artifacts if artifact.name not in only
-            }
+            pins = {artifact.name: artifact.version for artifact in keep.artifacts if artifact.name not in only}
             root.pin(pins)
         members: dict[str, list[Deb]] = {}
         for name in intent.sets():

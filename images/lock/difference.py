@@ -59,9 +59,7 @@ def _kind(kind: str, old: list[Artifact], new: list[Artifact]) -> Iterator[str]:
             yield from (f"    {change}" for change in changes)
 
 
-def _name(
-    name: str, before: Mapping[str, Artifact], after: Mapping[str, Artifact]
-) -> Iterator[tuple[str, str]]:
+def _name(name: str, before: Mapping[str, Artifact], after: Mapping[str, Artifact]) -> Iterator[tuple[str, str]]:
     """Compare the versions of one name; gives titles and lines."""
     gone = [item for version, item in before.items() if version not in after]
     come = [item for version, item in after.items() if version not in before]

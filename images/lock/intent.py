@@ -41,9 +41,7 @@ class Intent:
             raise self.error(f"{where} is not a table")
         unknown = set(table) - allowed
         if allowed and unknown:
-            raise self.error(
-                f"{where} has {sorted(unknown)}, which means nothing; known are {sorted(allowed)}"
-            )
+            raise self.error(f"{where} has {sorted(unknown)}, which means nothing; known are {sorted(allowed)}")
         return table
 
     def words(self, *keys: str) -> list[str]:
@@ -71,26 +69,20 @@ class Intent:
 
     def error(self, why: str) -> IntentError:
         """Make the error that says why this intent cannot be used."""
-        return IntentError(
-            f"The intent {self.path} cannot be used: {why}. Correct the file and run the command again."
-        )
+        return IntentError(f"The intent {self.path} cannot be used: {why}. Correct the file and run the command again.")
 
 
 def read(path: Path) -> Intent:
     """Read the intent at `path`, whose name says its kind. Raises IntentError."""
     kind = path.name.removesuffix(".toml")
     if kind not in KINDS:
-        raise IntentError(
-            f"{path} is not an intent: its name is not one of {', '.join(k + '.toml' for k in KINDS)}."
-        )
+        raise IntentError(f"{path} is not an intent: its name is not one of {', '.join(k + '.toml' for k in KINDS)}.")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise IntentError(f"There is no intent at {path}. Restore it with git.") from None
     except (ValueError, OSError) as error:
-        raise IntentError(
-            f"The intent {path} is not readable TOML: {error}. Correct it and run again."
-        ) from error
+        raise IntentError(f"The intent {path} is not readable TOML: {error}. Correct it and run again.") from error
     intent = Intent(kind, path, values)
     try:
         intent.checksum  # noqa: B018  dates have no place in an intent, and show only here

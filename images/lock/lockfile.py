@@ -47,8 +47,7 @@ def load(path: Path) -> Lock:
             raw = stream.read(_MAX_TEXT + 1)
     except FileNotFoundError:
         raise LockMissingError(
-            f"There is no lock at {path}. Restore it with git, or make it with "
-            "`python3 -m images.lock refresh`."
+            f"There is no lock at {path}. Restore it with git, or make it with `python3 -m images.lock refresh`."
         ) from None
     if len(raw) > _MAX_TEXT:
         refuse(str(path), "it is larger than any lock can be")

@@ -32,16 +32,10 @@ def resolve(intent: Intent, checksum: str, shipped: Sequence[str], say: Callable
 
     Raises IntentError, ToolMissingError or ResolutionError.
     """
-    jars = {
-        match["name"]: match["version"]
-        for path in shipped
-        if (match := _JAR.fullmatch(path.rsplit("/", 1)[-1]))
-    }
+    jars = {match["name"]: match["version"] for path in shipped if (match := _JAR.fullmatch(path.rsplit("/", 1)[-1]))}
     jar = intent.word("beside", "jar")
     if jar not in jars:
-        raise intent.error(
-            f"{intent.word('beside', 'package')} ships no jar called {jar}, whose version is asked for"
-        )
+        raise intent.error(f"{intent.word('beside', 'package')} ships no jar called {jar}, whose version is asked for")
     artifacts: dict[tuple[str, str, str], Artifact] = {}
     for name in intent.sets():
         intent.section({"packages"}, "sets", name)
@@ -82,10 +76,19 @@ def _run(packages: Sequence[str], version: str) -> list[Artifact]:
                 "reaches the repository in Maven's settings, correct images/lock/maven.toml if need be, and "
                 "run the command again."
             )
-        lines = (folder / "resolved").read_text(encoding="utf-8").splitlines()
-        return [
-            _artifact(match, folder / "repository") for line in lines if (match := _RESOLVED.fullmatch(line))
-        ]
+        return [_artifact(match, folder / "repository") for match in _read(folder / "resolved")]
+
+
+def _read(listed: Path) -> list[re.Match[str]]:
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    found = [(line, _RESOLVED.fullmatch(line)) for line in lines if line.startswith(" ")]
+    odd = [line.strip() for line, match in found if match is None]
+    if odd or not found:
+        raise ResolutionError(
+            f"Maven's answer cannot be read: {odd[0] if odd else 'it lists nothing'}. Correct "
+            "images/lock/maven.toml if that asks for nothing, and otherwise use a Maven from 3.6.3 to 3.9."
+        )
+    return [match for _, match in found if match is not None]
 
 
 def _artifact(match: re.Match[str], repository: Path) -> Artifact:

@@ -48,9 +48,7 @@ def _groups(intent: Intent) -> list[list[str]]:
             continue
         chains = [group for group in groups if group[-1] == below]
         if not chains:
-            raise intent.error(
-                f"set {name} stands on {below!r}, which is not the topmost of the sets above it"
-            )
+            raise intent.error(f"set {name} stands on {below!r}, which is not the topmost of the sets above it")
         chains[0].append(name)
     return groups
 

@@ -149,9 +149,7 @@ def _present(folder: Path) -> dict[str, Lock]:
     return found
 
 
-def _named(
-    intents: Mapping[str, Intent], locks: Mapping[str, Lock], only: Collection[str]
-) -> dict[str, set[str]]:
+def _named(intents: Mapping[str, Intent], locks: Mapping[str, Lock], only: Collection[str]) -> dict[str, set[str]]:
     """Say which of the names in `only` each kind's lock or intent knows, as it spells them.
 
     Raises IntentError for a name that none knows.

@@ -74,9 +74,7 @@ class Uv:
             name = f"{option.strip('-')}.txt"
             (self._folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             options += [option, name]
-        (self._folder / "requirements.in").write_text(
-            "".join(f"{line}\n" for line in requirements), encoding="utf-8"
-        )
+        (self._folder / "requirements.in").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
         (self._folder / "pylock.toml").unlink(missing_ok=True)  # or uv would prefer the versions in it
         if not dependencies:
             options.append("--no-deps")

@@ -89,9 +89,7 @@ class _Checker:
             refuse(self._where, f"{what} is not an object")
         missing, unknown = needed - set(value), set(value) - needed - allowed
         if missing or unknown:
-            complaint = (
-                f"lacks {sorted(missing)}" if missing else f"has unknown fields {_short(sorted(unknown))}"
-            )
+            complaint = f"lacks {sorted(missing)}" if missing else f"has unknown fields {_short(sorted(unknown))}"
             refuse(self._where, f"{what} {complaint}")
         return value
 
@@ -112,15 +110,11 @@ class _Checker:
         if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _MAX_SIZE:
             refuse(self._where, f"the size of {file} is {_short(size)}")
         if fields["store"] != store_name(file) or len(file) > _MAX_STORE:
-            refuse(
-                self._where, f"the store name of {file} is {_short(fields['store'])}, not {store_name(file)}"
-            )
+            refuse(self._where, f"the store name of {file} is {_short(fields['store'])}, not {store_name(file)}")
         path = self._path(fields["path"], file) if "path" in fields else None
         archive = fields.get("archive")
         if archive is not None and archive not in _ARCHIVES:
-            refuse(
-                self._where, f"the archive of {file} is {_short(archive)}, not one of {', '.join(_ARCHIVES)}"
-            )
+            refuse(self._where, f"the archive of {file} is {_short(archive)}, not one of {', '.join(_ARCHIVES)}")
         return Artifact(
             name=name,
             version=self.text(fields["version"], _VERSION, f"the version of {name}"),
@@ -142,9 +136,7 @@ class _Checker:
         if ".." in member.split("/"):
             refuse(self._where, f"the bootstrap's member is {_short(member)}")
         if fields["from"] not in [artifact.file for artifact in artifacts]:
-            refuse(
-                self._where, f"the bootstrap is from {_short(fields['from'])}, which the lock does not hold"
-            )
+            refuse(self._where, f"the bootstrap is from {_short(fields['from'])}, which the lock does not hold")
         nar = self.text(fields["nar_sha256"], _HEX, "the nar_sha256 of the bootstrap")
         return Bootstrap(store, fields["from"], member, nar)
 

@@ -52,9 +52,7 @@ class Key:
         self.home = home
         self.ring = home / "ring.gpg"
         home.mkdir(mode=0o700)
-        self._gpg(
-            "--passphrase", "", "--quick-generate-key", f"{name} <{name}@example.invalid>", "ed25519", "sign"
-        )
+        self._gpg("--passphrase", "", "--quick-generate-key", f"{name} <{name}@example.invalid>", "ed25519", "sign")
         self.ring.write_bytes(self._gpg("--export"))
 
     def sign(self, text: str) -> bytes:

@@ -198,9 +198,7 @@ def index(wheels, serve, tmp_path, monkeypatch):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
         path = tmp_path / "python.toml"
-        path.write_text(
-            'python = "3.13"\nplatform = "x86_64-manylinux_2_40"\n[sets.one]\npackages = ["lonely"]\n'
-        )
+        path.write_text('python = "3.13"\nplatform = "x86_64-manylinux_2_40"\n[sets.one]\npackages = ["lonely"]\n')
         return intent.read(path), wheel
 
     return start

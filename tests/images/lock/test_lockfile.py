@@ -187,9 +187,7 @@ def test_paths_stay_below_the_archives_base(value):
 @pytest.mark.parametrize("field", ["name", "version", "file", "path", "sha256"])
 def test_addresses_are_refused_by_name(field):
     """A lock holds no address, and the message says so."""
-    assert "locks hold none" in refusal(
-        one(**{field: "https://mirror.example.invalid/curl_8.14.1-2_amd64.deb"})
-    )
+    assert "locks hold none" in refusal(one(**{field: "https://mirror.example.invalid/curl_8.14.1-2_amd64.deb"}))
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "5", True, None, 1 << 50])
@@ -353,10 +351,7 @@ def test_the_reader_needs_only_the_standard_library():
     folder = Path(lockfile.__file__).parent
     texts = [(folder / f"{name}.py").read_text() for name in ("lockfile", "entries", "validation")]
     imported = {
-        line.split()[1]
-        for text in texts
-        for line in text.splitlines()
-        if line.startswith(("import ", "from "))
+        line.split()[1] for text in texts for line in text.splitlines() if line.startswith(("import ", "from "))
     }
     own = {"images.errors", "images.lock.entries", "images.lock.validation"}
     assert imported - own <= {

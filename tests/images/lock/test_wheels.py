@@ -50,9 +50,7 @@ def test_files_that_do_not_fit_are_never_chosen(file):
     assert TARGET.best([file]) is None
 
 
-@pytest.mark.parametrize(
-    ("python", "platform"), [("3", "x86_64-manylinux_2_40"), ("3.13", "linux"), ("4.1", "x")]
-)
+@pytest.mark.parametrize(("python", "platform"), [("3", "x86_64-manylinux_2_40"), ("3.13", "linux"), ("4.1", "x")])
 def test_a_target_that_makes_no_sense_is_none(python, platform):
     """What cannot be read as a target is not guessed at."""
     assert Target.parse(python, platform) is None
