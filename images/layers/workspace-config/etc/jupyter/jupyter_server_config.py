@@ -9,15 +9,9 @@ c.FileCheckpoints.checkpoint_dir = "/tmp/checkpoints"
 # TensorBoard in the launcher, on the folder that JupyterLab was started in.
 c.ServerProxy.servers = {
     "tensorboard": {
-        "command": [
-            "tensorboard",
-            "--logdir=.",
-            "--host=127.0.0.1",
-            "--port={port}",
-            "--path_prefix={base_url}tensorboard",
-        ],
-        "absolute_url": True,
+        "command": ["tensorboard", "--logdir=.", "--host=127.0.0.1", "--port={port}"],
         "timeout": 60,
+        "new_browser_tab": False,
         "launcher_entry": {"title": "TensorBoard"},
     },
 }
