@@ -49,7 +49,7 @@ def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Calla
 
 def _suites(intent: Intent) -> list[Suite]:
     components = tuple(intent.words("components"))
-    mirrors = bases(os.environ, Path("/"))
+    mirrors = bases(os.environ)
     found = []
     for archive in intent.section(set(mirrors), "archives"):
         base = mirrors[archive][0]

@@ -148,11 +148,15 @@ def test_a_full_disk_is_one_sentence(lock_dir, tmp_path):
     assert (lock_dir / "debian.lock.json").read_bytes() == before
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_message(lock_dir):
-    """`… diff … | head -1` ends without a word about pipes."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_error_message(lock_dir, unbuffered):
+    """`… diff … | head -1` ends without a word about pipes, however Python buffers."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "images.lock", "--lock-dir", str(lock_dir), "check"]
     with os.fdopen(writing, "w") as closed:
-        done = subprocess.run(command, cwd=REPOSITORY, check=False, stdout=closed, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, check=False, stdout=closed, stderr=subprocess.PIPE, text=True
+        )
     assert (done.returncode, done.stderr) == (1, "")
