@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_OUTSIDE = 50
 TAG_LENGTH = 1000
+# Modules that libraries write to a temporary folder from their own templates: torch's.
+GENERATED = frozenset({"_remote_module_non_scriptable"})
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 NOT_CHECKED = [
     "files the program reads that were not named with samebits.dataset()",
@@ -47,9 +49,7 @@ class Process:
             self.cwd = begun.cwd if begun and begun.root == self.root else here
             self._miss("the code as it was when the program started: it was read at samebits.autolog()")
         if begun is None:
-            self._miss(
-                "determinism settings before the start: the program was not started by `samebits exec`"
-            )
+            self._miss("determinism settings before the start: the program was not started by `samebits exec`")
         elif begun.typed is None:
             self._miss("the command as typed: it was too long to hand over")
         self.session = begun.session if begun else os.urandom(8).hex()
@@ -91,9 +91,7 @@ class Process:
             if value is not None
         }
 
-    def record(
-        self, ordinal: int, status: str, seed: Seed, used: list[Dataset], problems: list[str]
-    ) -> Record:
+    def record(self, ordinal: int, status: str, seed: Seed, used: list[Dataset], problems: list[str]) -> Record:
         """The record of one run that ends now; what a library will not answer is said in it."""
         table, missing = numerics.effective()
         return Record(
@@ -173,9 +171,9 @@ def loaded_modules(root: str | None) -> Modules:
     folders = tuple(folder.rstrip("/") + "/" for folder in installed)
     outside: set[str] = set()
     repository: set[str] = set()
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or "/site-packages/" in file or "/dist-packages/" in file:
+        if not isinstance(file, str) or name in GENERATED or "/site-packages/" in file or "/dist-packages/" in file:
             continue
         if os.path.abspath(file).startswith(folders):
             continue

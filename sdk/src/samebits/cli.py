@@ -139,15 +139,13 @@ def _exec(command: list[str] | None, seed: int | None) -> int:
         os.execvpe(command[0], command, environ)  # noqa: S606  (no shell is the point)
     except FileNotFoundError:
         print(
-            f"samebits: {command[0]} was not found on PATH. Check its spelling, or enter the workspace that "
-            "has it.",
+            f"samebits: {command[0]} was not found on PATH. Check its spelling, or enter the workspace that has it.",
             file=sys.stderr,
         )
         return NOT_FOUND
     except OSError as error:
         print(
-            f"samebits: {command[0]} could not be started ({error.strerror}). Check that it is an executable "
-            "file.",
+            f"samebits: {command[0]} could not be started ({error.strerror}). Check that it is an executable file.",
             file=sys.stderr,
         )
         return NOT_EXECUTABLE

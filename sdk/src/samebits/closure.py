@@ -89,13 +89,9 @@ def _checked(data: Any, path: Path) -> Closure:
             f"{VERSION}. Use the samebits that is inside that workspace."
         )
     try:
-        stated = Closure(
-            *(_text(data[key]) for key in ("name", "system", "root", "closure_id", "content_id"))
-        )
+        stated = Closure(*(_text(data[key]) for key in ("name", "system", "root", "closure_id", "content_id")))
         computed_closure = closure_id(_text(entry["path"]) for entry in data["paths"])
-        computed_content = content_id(
-            (_text(layer["name"]), _text(layer["narHash"])) for layer in data["layers"]
-        )
+        computed_content = content_id((_text(layer["name"]), _text(layer["narHash"])) for layer in data["layers"])
     except (KeyError, TypeError, UnicodeEncodeError) as error:
         raise ClosureError(
             f"The closure manifest {path} is not as docs/closure.md specifies it ({error}). "

@@ -27,17 +27,14 @@ def show(prefix: str, *, as_json: bool) -> int:
 
 def rerun(prefix: str, *, here: frozenset[str], dry_run: bool, as_json: bool, twice: bool) -> int:
     """Plan, and unless `dry_run` carry out the plan; returns the verdict's exit code."""
+    environ = dict(os.environ)  # before Store() adds what suits this command, not the program
     store = Store()
     run = store.find(prefix)
-    plan = planning.make(run.run_id, store.read_record(run), os.getcwd(), here, os.environ)
+    plan = planning.make(run.run_id, store.read_record(run), os.getcwd(), here, environ)
     if dry_run:
-        print(
-            json.dumps(report.plan_data(plan, twice=twice), indent=1)
-            if as_json
-            else report.plan(plan, twice=twice)
-        )
+        print(json.dumps(report.plan_data(plan, twice=twice), indent=1) if as_json else report.plan(plan, twice=twice))
         return verdict.EXIT["INCONCLUSIVE"] if plan.refusals else 0
     print(report.plan(plan, twice=twice), file=sys.stderr)
-    outcome = repetition.repeat(plan, store, run, os.environ, twice=twice)
+    outcome = repetition.repeat(plan, store, run, environ, twice=twice)
     print(json.dumps(outcome.to_data(), indent=1) if as_json else report.outcome(outcome))
     return outcome.verdict.exit_code

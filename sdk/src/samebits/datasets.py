@@ -63,9 +63,7 @@ def list_files(folder: str) -> list[str]:
         for child in folders:
             if os.path.islink(os.path.join(parent, child)):
                 real = os.path.realpath(os.path.join(parent, child))
-                if any(is_under(known, real) for known in ancestors) or is_under(
-                    os.path.realpath(parent), real
-                ):
+                if any(is_under(known, real) for known in ancestors) or is_under(os.path.realpath(parent), real):
                     raise DatasetError(
                         f"The dataset {folder} holds a link to a folder above itself: "
                         f"{os.path.join(parent, child)}. Remove the link or name a smaller folder."

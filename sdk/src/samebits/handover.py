@@ -31,10 +31,7 @@ MAX_LENGTH = 120_000  # Linux refuses one variable above 128 KiB
 ALLOWED = frozenset(
     {SEED}
     | {f"PYTHON{name}" for name in ("HASHSEED", "PATH", "OPTIMIZE", "NOUSERSITE", "UTF8", "SAFEPATH")}
-    | {
-        f"OMP_{name}"
-        for name in ("NUM_THREADS", "DYNAMIC", "PROC_BIND", "PLACES", "SCHEDULE", "THREAD_LIMIT")
-    }
+    | {f"OMP_{name}" for name in ("NUM_THREADS", "DYNAMIC", "PROC_BIND", "PLACES", "SCHEDULE", "THREAD_LIMIT")}
     | {f"{name}_NUM_THREADS" for name in ("OPENBLAS", "GOTO", "BLIS", "NUMEXPR", "MKL")}
     | {"OPENBLAS_CORETYPE", "MKL_DYNAMIC", "MKL_CBWR", "KMP_DETERMINISTIC_REDUCTION"}
     | {"NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES"}

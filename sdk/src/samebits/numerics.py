@@ -40,9 +40,7 @@ def effective() -> tuple[dict[str, str], list[str]]:
         try:
             table |= ask()
         except Exception as error:  # noqa: BLE001  (a library's oddity must not cost the rest of the record)
-            missing.append(
-                f"numerics: {ask.__name__.strip('_')} did not answer ({type(error).__name__}: {error})"
-            )
+            missing.append(f"numerics: {ask.__name__.strip('_')} did not answer ({type(error).__name__}: {error})")
     if "threadpoolctl" not in sys.modules:
         missing.append("numerics: thread pools of BLAS and OpenMP (threadpoolctl is not installed)")
     return table, missing
@@ -84,9 +82,7 @@ def _version(name: str) -> str:
 def _numpy() -> dict[str, str]:
     if "numpy" not in sys.modules:
         return {}
-    umath: Any = (
-        sys.modules.get("numpy._core._multiarray_umath") or sys.modules["numpy.core._multiarray_umath"]
-    )
+    umath: Any = sys.modules.get("numpy._core._multiarray_umath") or sys.modules["numpy.core._multiarray_umath"]
     return {"numpy.cpu_features": " ".join(sorted(name for name, on in umath.__cpu_features__.items() if on))}
 
 
@@ -98,9 +94,7 @@ def _thread_pools() -> dict[str, str]:
     seen: dict[str, int] = {}
     table: dict[str, str] = {}
     pools = threadpoolctl.threadpool_info()
-    for pool in sorted(
-        pools, key=lambda pool: (str(pool.get("prefix")), os.path.basename(str(pool.get("filepath"))))
-    ):
+    for pool in sorted(pools, key=lambda pool: (str(pool.get("prefix")), os.path.basename(str(pool.get("filepath"))))):
         prefix = str(pool.get("prefix"))
         seen[prefix] = seen.get(prefix, 0) + 1
         label = f"threads.{prefix}" + (f".{seen[prefix]}" if seen[prefix] > 1 else "")
@@ -124,15 +118,13 @@ def _torch() -> dict[str, str]:
         "torch.interop_threads": str(torch.get_num_interop_threads()),
         "torch.cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
         "torch.deterministic": _deterministic(torch),
-        "torch.cudnn": f"deterministic={torch.backends.cudnn.deterministic} "
-        f"benchmark={torch.backends.cudnn.benchmark}",
+        "torch.cudnn": f"deterministic={torch.backends.cudnn.deterministic} benchmark={torch.backends.cudnn.benchmark}",
         "torch.default_dtype": str(torch.get_default_dtype()),
         "torch.float32_matmul_precision": str(torch.get_float32_matmul_precision()),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         table |= {
-            f"torch.cuda.{index}": str(torch.cuda.get_device_name(index))
-            for index in range(torch.cuda.device_count())
+            f"torch.cuda.{index}": str(torch.cuda.get_device_name(index)) for index in range(torch.cuda.device_count())
         }
         table["torch.cuda.version"] = str(torch.version.cuda)
     return table

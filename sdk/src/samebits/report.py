@@ -29,9 +29,7 @@ def record(run_id: str, shown: Record) -> str:
     ]
     if closure.kind != "none":
         lines += [f"content   {closure.content_id}", f"workspace {closure.name} for {closure.system}"]
-    lines += [
-        f"{name:<9} {value}" for name, value in (("image", closure.image), ("flake", closure.flake)) if value
-    ]
+    lines += [f"{name:<9} {value}" for name, value in (("image", closure.image), ("flake", closure.flake)) if value]
     value = "none" if seed.value is None else f"{seed.value} (by {seed.by})"
     lines.append(f"seed      {value}, hash seed {seed.hash_seed}{applied}")
     for data in shown.datasets:
@@ -68,10 +66,7 @@ def plan(shown: Plan, *, twice: bool) -> str:
             f"command   {shlex.join(shown.command)}",
             f"in        {shown.cwd}",
             *(f"variable  {name}={value}" for name, value in sorted(shown.variables.items())),
-            *(
-                f"data      {item['path']} sha256:{item['sha256']}, put at the same place"
-                for item in data["data"]
-            ),
+            *(f"data      {item['path']} sha256:{item['sha256']}, put at the same place" for item in data["data"]),
             f"closure   {data['closure']}",
             f"times     {data['times']}",
             "effects   what the program does outside its worktree it does again, such as registering a model",
@@ -105,16 +100,14 @@ def outcome(shown: Outcome) -> str:
     """The evidence, what was left out of it, and last the verdict, so that it is what stays on the screen."""
     lines: list[str] = []
     if shown.comparison is not None:
-        lines += [
-            f"{one.state:<9} {one.name}" + (f": {one.detail}" if one.detail else "")
-            for one in shown.dimensions
-        ]
+        lines += [f"{one.state:<9} {one.name}" + (f": {one.detail}" if one.detail else "") for one in shown.dimensions]
         for metric in shown.comparison.metrics[:LISTED]:
             distance = f", {metric.ulps} ulp" if metric.ulps is not None else ""
             values = f"{metric.old!r} then, {metric.new!r} now{distance}"
             lines.append(f"metric    {metric.key} at step {metric.step}: {values}")
         for kind, differences in (("param", shown.comparison.params), ("file", shown.comparison.files)):
             lines += [f"{kind:<9} {one.name}: {one.old} then, {one.new} now" for one in differences[:LISTED]]
+        lines += [f"but for what is left out: {path}" for path in shown.comparison.files_but_for]
         lines += [f"left out: {line}" for line in EXCLUSIONS]
         lines += [f"not compared: {line}" for line in NOT_COMPARED]
     lines += [
@@ -134,6 +127,5 @@ def _text(lines: list[str]) -> str:
 def printable(line: str) -> str:
     """One line for a terminal: control characters, escapes and bytes that are not UTF-8 are spelt out."""
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in line
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in line
     )

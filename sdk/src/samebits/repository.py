@@ -111,9 +111,7 @@ def read_state(where: str | Path) -> State:
                 store_files.append(path)
             else:
                 changed.append(f"{status} {path}")
-    return State(
-        root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head)
-    )
+    return State(root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head))
 
 
 def _entry(entry: bytes) -> tuple[str, str]:
@@ -131,9 +129,7 @@ def _roots(root: str, head: str | None) -> list[str]:
     try:
         if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
             return []
-        return sorted(
-            git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split()
-        )
+        return sorted(git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split())
     except RepositoryError:
         return []
 
@@ -154,9 +150,7 @@ def count_files(root: str, commit: str, path: str) -> int:
 
 def has_submodules(root: str, commit: str) -> bool:
     """Whether the commit refers to commits of other repositories, which a worktree leaves empty."""
-    return any(
-        line.startswith(SUBMODULE.encode()) for line in git(root, "ls-tree", "-r", "-z", commit).split(b"\0")
-    )
+    return any(line.startswith(SUBMODULE.encode()) for line in git(root, "ls-tree", "-r", "-z", commit).split(b"\0"))
 
 
 def state_folder(root: str) -> Path:

@@ -103,9 +103,7 @@ class Session:
         problems = list(self._seeding.problems)
         ordinal = self.ordinal(run_id)
         if ordinal is None:
-            problems.append(
-                "the start of the run: it was started by another process, or before samebits.autolog()"
-            )
+            problems.append("the start of the run: it was started by another process, or before samebits.autolog()")
         applied = dict(self._seeding.applied)
         seed = Seed(self._seeding.seed, self._seed_by, self.process.hash_seed, applied)
         return self.process.record(ordinal or 0, status, seed, used, problems)

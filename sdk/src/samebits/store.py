@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from samebits import record as records
@@ -26,7 +26,6 @@ from samebits.errors import RunError, SamebitsError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Digest = Callable[[Path], tuple[str, int]]
 
 RUN_ID_LENGTH = 32
 MIN_PREFIX = 4
@@ -34,8 +33,12 @@ SHOWN_RUNS = 5
 MESSAGE_LENGTH = 300
 VERDICT_ARTIFACT = "samebits/verdict.json"
 ALL_EXPERIMENTS = 3  # mlflow.entities.ViewType.ALL: a deleted experiment's runs can still be repeated
-# The command line asks once; MLflow's own default is to retry for minutes.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# The command line asks once, where MLflow's default is to retry for minutes, and shows no bars of its own.
+MANNERS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 class AbsentStoreError(StoreError):
@@ -84,9 +87,7 @@ def instrument(recorder: Recorder) -> None:
         return run
 
     @functools.wraps(set_terminated)
-    def recorded_set_terminated(
-        self: Any, run_id: str, status: str | None = None, end_time: int | None = None
-    ) -> None:
+    def recorded_set_terminated(self: Any, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
         with _harmless("end"):
             _write(self, recorder, run_id, status or "FINISHED")
         set_terminated(self, run_id, status, end_time)
@@ -172,24 +173,27 @@ class StoredRun:
     artifact_uri: str
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What a run left: metric values by key and step, params, and content digests of files and logged models.
+Measured = TypeVar("Measured")
 
-    `metrics[key]` is a list of (step, value) in the order logged; `files` maps `path` to (sha256, size), a
-    logged model's under `models/<name>/<index>/…`.
+
+@dataclass(frozen=True)
+class Outputs(Generic[Measured]):
+    """What a run left: metric values by key and step, params, and what its files and logged models measure.
+
+    `metrics[key]` is a list of (step, value) in the order logged; the files of a logged model are at
+    `models/<name>/<index>/…`.
     """
 
     metrics: dict[str, list[tuple[int, float]]]
     params: dict[str, str]
-    files: dict[str, tuple[str, int]]
+    files: dict[str, Measured]
 
 
 class Store:
     """The tracking store that MLflow is configured for; its errors are StoreError, RunError, RecordError."""
 
     def __init__(self) -> None:
-        for name, value in PATIENCE.items():
+        for name, value in MANNERS.items():
             os.environ.setdefault(name, value)
         try:
             import mlflow
@@ -275,8 +279,8 @@ class Store:
             path = self._client.download_artifacts(run.run_id, records.ARTIFACT, folder)
             return records.from_bytes(Path(path).read_bytes())
 
-    def outputs(self, run: StoredRun, digest: Digest) -> Outputs:
-        """Everything of a run that can be compared; `digest` gives a downloaded file's sha256 and size."""
+    def outputs(self, run: StoredRun, measure: Callable[[Path], Measured]) -> Outputs[Measured]:
+        """Everything of a run that can be compared; `measure` is given each file while it is here."""
         with self._translated():
             data = self._client.get_run(run.run_id).data
             metrics = {}
@@ -284,10 +288,10 @@ class Store:
                 history = self._client.get_metric_history(run.run_id, key)
                 history = sorted(history, key=lambda item: item.timestamp)
                 metrics[key] = [(int(item.step), float(item.value)) for item in history]
-            files = dict(_digests(run.artifact_uri, "", digest)) | self._model_files(run, digest)
+            files = dict(_measured(run.artifact_uri, "", measure)) | self._model_files(run, measure)
         return Outputs(metrics, dict(data.params), files)
 
-    def _model_files(self, run: StoredRun, digest: Digest) -> dict[str, tuple[str, int]]:
+    def _model_files(self, run: StoredRun, measure: Callable[[Path], Measured]) -> dict[str, Measured]:
         models: list[Any] = []
         token: str | None = None
         while True:
@@ -299,11 +303,12 @@ class Store:
                 break
         # Models of one name are told apart by the order they were logged in.
         models.sort(key=lambda model: (model.creation_timestamp, model.model_id))
-        files: dict[str, tuple[str, int]] = {}
+        files: dict[str, Measured] = {}
         seen: dict[str, int] = {}
         for model in models:
             seen[model.name] = seen.get(model.name, 0) + 1
-            files |= _digests(model.artifact_location, f"models/{model.name}/{seen[model.name]}/", digest)
+            prefix = f"models/{model.name}/{seen[model.name]}/"
+            files |= _measured(model.artifact_location, prefix, measure)
         return files
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -323,7 +328,7 @@ def _stored(run: Any) -> StoredRun:
     return StoredRun(info.run_id, info.experiment_id, info.status, dict(run.data.tags), info.artifact_uri)
 
 
-def _digests(uri: str, prefix: str, digest: Digest) -> Iterator[tuple[str, tuple[str, int]]]:
+def _measured(uri: str, prefix: str, measure: Callable[[Path], Measured]) -> Iterator[tuple[str, Measured]]:
     from mlflow.artifacts import download_artifacts, list_artifacts
 
     if not list_artifacts(artifact_uri=uri):
@@ -332,7 +337,7 @@ def _digests(uri: str, prefix: str, digest: Digest) -> Iterator[tuple[str, tuple
     with tempfile.TemporaryDirectory(prefix="samebits-") as folder:
         local = Path(download_artifacts(artifact_uri=uri, dst_path=None if in_place else folder))
         for path in sorted(item for item in local.rglob("*") if item.is_file()):
-            yield prefix + path.relative_to(local).as_posix(), digest(path)
+            yield prefix + path.relative_to(local).as_posix(), measure(path)
 
 
 def shown(uri: str) -> str:

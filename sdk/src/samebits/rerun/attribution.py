@@ -69,12 +69,7 @@ def _commit(record: Record) -> str:
     code = record.code
     declared = {item.path for item in record.datasets if item.in_repository}
     changed = {line.partition(" ")[2] for line in code.changed}
-    if (
-        code.commit == "dirty"
-        and code.head
-        and len(code.changed) == code.changed_total
-        and changed <= declared
-    ):
+    if code.commit == "dirty" and code.head and len(code.changed) == code.changed_total and changed <= declared:
         return code.head
     return code.commit
 
@@ -142,8 +137,7 @@ def _numerics(old: Record, new: Record) -> Dimension:
 
 def _arguments(old: Record, new: Record, root: str) -> Dimension:
     then, now = (
-        [record.entry.name, *(homeward(word, root) for word in record.entry.arguments)]
-        for record in (old, new)
+        [record.entry.name, *(homeward(word, root) for word in record.entry.arguments)] for record in (old, new)
     )
     if then == now:
         return Dimension("arguments", "same")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from samebits.datasets import hash_file
+from samebits.rerun import content
 from samebits.rerun.floats import bits, ulp_distance
 from samebits.rerun.worktree import homeward
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from samebits.store import Outputs
 
-VOLATILE_MODEL_KEYS = ("artifact_path", "model_id", "model_uuid", "run_id", "utc_time_created")
 EXCLUSIONS = [
     "files samebits/*: our own record and verdict",
     "metrics system/*: MLflow's measurements of the machine",
-    f"file MLmodel: the top-level keys {', '.join(VOLATILE_MODEL_KEYS)}, which name the run and its time",
-    "params: memory addresses (at 0x…) in printed objects; a worktree's path counts as the repository's",
     "metrics: times of logging, and repeats of an equal value at one step (MLflow drops some of them)",
+    "params: memory addresses (at 0x…) in printed objects; a worktree's path counts as the repository's",
+    *content.EXCLUSIONS,
 ]
 NOT_COMPARED = [
     "tags and notes",
@@ -31,7 +27,6 @@ NOT_COMPARED = [
     "traces",
     "console output",
 ]
-_VOLATILE_LINE = re.compile("(?:" + "|".join(VOLATILE_MODEL_KEYS) + "):")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
@@ -61,12 +56,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared, how much of it, and every difference, metrics first by step."""
+    """What was compared, how much of it, and every difference, metrics first by step.
+
+    `files_but_for` names the files that agree only without what EXCLUSIONS lists.
+    """
 
     values: int
     metrics_compared: int
     params_compared: int
     files_compared: int
+    files_but_for: list[str] = field(default_factory=list)
     metrics: list[MetricDifference] = field(default_factory=list)
     params: list[Difference] = field(default_factory=list)
     files: list[Difference] = field(default_factory=list)
@@ -82,46 +81,28 @@ class Comparison:
         return bool(self.metrics_compared or self.files_compared)
 
 
-def content_digest(path: Path) -> tuple[str, int]:
-    """sha256 and size of a file's content; an MLmodel's without the lines that name its run."""
-    if path.name != "MLmodel":
-        return hash_file(str(path))
-    kept = stable_model(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    data = kept.encode(errors="surrogateescape")
-    return hashlib.sha256(data).hexdigest(), len(data)
-
-
-def stable_model(text: str) -> str:
-    """An MLmodel without its volatile top-level keys and their continuation lines; every other byte stays."""
-    kept: list[str] = []
-    dropping = False
-    for line in text.splitlines(keepends=True):
-        if not line.startswith((" ", "\t")):
-            dropping = bool(_VOLATILE_LINE.match(line))
-        if not dropping:
-            kept.append(line)
-    return "".join(kept)
-
-
-def compare(old: Outputs, new: Outputs, root: str) -> Comparison:
+def compare(old: Outputs[content.Content], new: Outputs[content.Content], root: str) -> Comparison:
     """All differences between two runs' outputs, where the path of a worktree of `root` stands for `root`."""
     old_metrics, new_metrics = (_stable_metrics(outputs.metrics) for outputs in (old, new))
     keys = sorted(set(old_metrics) | set(new_metrics))
     differing = [
-        found
-        for key in keys
-        if (found := _first_difference(key, old_metrics.get(key, []), new_metrics.get(key, [])))
+        found for key in keys if (found := _first_difference(key, old_metrics.get(key, []), new_metrics.get(key, [])))
     ]
-    old_files, new_files = (_stable_files(outputs.files) for outputs in (old, new))
+    old_files, new_files = (_own_files(outputs.files) for outputs in (old, new))
     old_params, new_params = (_stable_params(outputs.params, root) for outputs in (old, new))
     return Comparison(
         values=sum(len(history) for history in old_metrics.values()),
         metrics_compared=len(keys),
         params_compared=len(set(old_params) | set(new_params)),
         files_compared=len(set(old_files) | set(new_files)),
+        files_but_for=[
+            path
+            for path, one in sorted(old_files.items())
+            if (other := new_files.get(path)) and other.stable == one.stable and other.sha256 != one.sha256
+        ],
         metrics=sorted(differing, key=lambda found: (found.step, found.key)),
         params=_differences(old_params, new_params),
-        files=_differences(old_files, new_files),
+        files=_file_differences(old_files, new_files),
     )
 
 
@@ -129,12 +110,20 @@ def _stable_metrics(metrics: dict[str, list[tuple[int, float]]]) -> dict[str, li
     return {key: history for key, history in metrics.items() if not key.startswith("system/")}
 
 
-def _stable_files(files: dict[str, tuple[str, int]]) -> dict[str, str]:
-    return {
-        path: f"sha256:{sha256} ({size} bytes)"
-        for path, (sha256, size) in files.items()
-        if not path.startswith("samebits/")
-    }
+def _own_files(files: dict[str, content.Content]) -> dict[str, content.Content]:
+    return {path: one for path, one in files.items() if not path.startswith("samebits/")}
+
+
+def _file_differences(old: dict[str, content.Content], new: dict[str, content.Content]) -> list[Difference]:
+    return [
+        Difference(path, _described(old.get(path)), _described(new.get(path)))
+        for path in sorted(set(old) | set(new))
+        if path not in old or path not in new or old[path].stable != new[path].stable
+    ]
+
+
+def _described(file: content.Content | None) -> str | None:
+    return f"sha256:{file.sha256} ({file.size} bytes)" if file else None
 
 
 def _stable_params(params: dict[str, str], root: str) -> dict[str, str]:
@@ -149,9 +138,7 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> list[Difference]:
     ]
 
 
-def _first_difference(
-    key: str, old: list[tuple[int, float]], new: list[tuple[int, float]]
-) -> MetricDifference | None:
+def _first_difference(key: str, old: list[tuple[int, float]], new: list[tuple[int, float]]) -> MetricDifference | None:
     """By step, then in the order logged; several values at one step compare as sets of bit patterns."""
     old_steps, new_steps = _by_step(old), _by_step(new)
     for step in sorted(set(old_steps) | set(new_steps)):

@@ -42,9 +42,7 @@ def execute(plan: Plan, store: Store, original: StoredRun, environ: Mapping[str,
             return _run_in(plan, folder, store, original, environ)
 
 
-def _run_in(
-    plan: Plan, folder: str, store: Store, original: StoredRun, environ: Mapping[str, str]
-) -> StoredRun:
+def _run_in(plan: Plan, folder: str, store: Store, original: StoredRun, environ: Mapping[str, str]) -> StoredRun:
     cwd = os.path.join(folder, plan.cwd)
     if not os.path.isdir(cwd) or not datasets.is_under(os.path.realpath(cwd), os.path.realpath(folder)):
         raise RerunError(

@@ -120,9 +120,7 @@ def _require_commit(root: str, code: Code) -> None:
     if repository.has_commit(root, code.commit):
         return
     if code.repository and not any(repository.has_commit(root, commit) for commit in code.repository):
-        hint = (
-            "The run is from another repository, whose first commit is not here either: change into that one."
-        )
+        hint = "The run is from another repository, whose first commit is not here either: change into that one."
     else:
         hint = (
             "It was rebased away or never pushed: fetch the branch that holds it, or take it from the clone "
@@ -145,9 +143,7 @@ def _plan_program(plan: Plan) -> None:
             text = f"PYTHONPATH named {part}, outside of the repository, and the code there was not recorded"
             plan.refusals.append(Reason("code", text))
     if plan.record.modules.outside and "code" not in plan.here:
-        text = (
-            f"the run loaded {plan.record.modules.outside[0]}, which is not in the repository, as it is here"
-        )
+        text = f"the run loaded {plan.record.modules.outside[0]}, which is not in the repository, as it is here"
         plan.notes.append(Reason("code", f"{text} ({len(plan.record.modules.outside)} such modules)"))
 
 
@@ -190,9 +186,7 @@ def _plan_data(plan: Plan) -> None:
             continue
         if found.sha256 != recorded.sha256 and "data" not in plan.here:
             text = f"dataset {recorded.name!r} ({recorded.path}) had sha256 {recorded.sha256}"
-            text = (
-                f"{text}, here it has {found.sha256}; restore it, or pass `--here data` to take it as it is"
-            )
+            text = f"{text}, here it has {found.sha256}; restore it, or pass `--here data` to take it as it is"
             plan.refusals.append(Reason("data", text))
         if recorded.in_repository and "code" not in plan.here:
             plan.placements.append(Placement(found, source))

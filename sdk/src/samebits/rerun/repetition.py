@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from samebits.rerun import attribution, compare, execution, verdict
+from samebits.rerun import attribution, compare, content, execution, verdict
 from samebits.store import VERDICT_ARTIFACT
 
 if TYPE_CHECKING:
@@ -55,21 +56,20 @@ class Outcome:
         }
 
 
-def repeat(
-    plan: Plan, store: Store, original: StoredRun, environ: Mapping[str, str], *, twice: bool
-) -> Outcome:
+def repeat(plan: Plan, store: Store, original: StoredRun, environ: Mapping[str, str], *, twice: bool) -> Outcome:
     """Carry out a plan; each rerun is a new MLflow run that carries the verdict as tags and artifact."""
     notes = [f"{note.dimension}: {note.text}" for note in plan.notes]
     left_out = (plan.record.not_recorded, plan.record.not_checked)
     if plan.refusals:
         judged = verdict.refused(plan.refusals, notes)
         return Outcome(plan.run_id, [], judged, not_recorded=left_out[0], not_checked=left_out[1])
-    old = store.outputs(original, compare.content_digest)
+    measure = functools.partial(content.measure, root=plan.root)
+    old = store.outputs(original, measure)
     runs, outputs, records = [], [], []
     for _ in range(2 if twice else 1):
         run = execution.execute(plan, store, original, environ)
         runs.append(run)
-        outputs.append(store.outputs(run, compare.content_digest))
+        outputs.append(store.outputs(run, measure))
         records.append(store.read_record(run))
     comparisons = [compare.compare(old, new, plan.root) for new in outputs]
     between = compare.compare(outputs[0], outputs[1], plan.root) if twice else None

@@ -54,24 +54,18 @@ def judge(
 def _identical(
     comparison: Comparison, found: list[Dimension], between_reruns: Comparison | None, notes: list[str]
 ) -> Verdict:
-    amount = ", ".join(
-        [
-            f"{comparison.values} values of {comparison.metrics_compared} metrics",
-            f"{comparison.params_compared} params",
-            f"{comparison.files_compared} files",
-        ]
-    )
+    exactly = comparison.files_compared - len(comparison.files_but_for)
+    metrics = f"{comparison.values} values of {comparison.metrics_compared} metrics"
+    amount = f"{metrics}, {comparison.params_compared} params, {exactly} files"
     agree = f"{amount} agree bit by bit" + (", in both reruns" if between_reruns is not None else "")
-    doubts = [
-        one for one in found if one.state == "unknown" or (one.state == "differs" and one.name in PROVING)
-    ]
+    if comparison.files_but_for:
+        agree += f" ({len(comparison.files_but_for)} more but for what the list of exclusions names)"
+    doubts = [one for one in found if one.state == "unknown" or (one.state == "differs" and one.name in PROVING)]
     if doubts:
         reasons = _sentence("; ".join(f"{one.name}: {one.detail}" for one in doubts))
         sentence = f"{agree}, but that does not prove the recorded run repeatable. {reasons}"
         return Verdict("INCONCLUSIVE", sentence, [one.name for one in doubts], notes)
-    also = [
-        f"{one.name} differed, and the bits did not: {one.detail}" for one in found if one.state == "differs"
-    ]
+    also = [f"{one.name} differed, and the bits did not: {one.detail}" for one in found if one.state == "differs"]
     return Verdict("IDENTICAL", f"{agree}.", [], [*notes, *also])
 
 
