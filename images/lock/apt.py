@@ -17,6 +17,7 @@ from images.errors import ResolutionError, ToolMissingError
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
+_MOST_COMPLAINTS = 4
 _URI_LINE = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
 # How the host reaches the network. Anything else of its configuration may run hooks or loosen checks.
 _HOST_OPTIONS = re.compile(r"(?:Acquire::(?:http|https|Retries|ForceIPv4|ForceIPv6)\b.*|Acquire::Proxy.*)")
@@ -87,16 +88,17 @@ class AptRoot:
         output = result.stdout + result.stderr
         if result.returncode == 0:
             return
+        reasons = _complaints(output, self._suites, ("E:", "W:"))
         if any(word in output for word in ("NO_PUBKEY", "not signed", "BADSIG", "EXPKEYSIG", "signature", "sqv")):
             raise ResolutionError(
                 f"apt does not accept the signatures of the Debian archive with the keys in {self._keyring}: "
-                f"{_complaints(output)}. If the keyring is older than the release, install a newer "
+                f"{reasons}. If the keyring is older than the release, install a newer "
                 "debian-archive-keyring; otherwise the mirror is not to be trusted, and another one has to "
                 "be named."
             )
         raise ResolutionError(
             f"apt cannot read the package lists of {', '.join(suite.name for suite in self._suites)}: "
-            f"{_complaints(output)}. Check that the mirror in this machine's apt sources (or "
+            f"{reasons}. Check that the mirror in this machine's apt sources (or "
             "SAMEBITS_DEBIAN_MIRROR and SAMEBITS_DEBIAN_SECURITY_MIRROR) answers and holds these suites, "
             "then run the command again."
         )
@@ -168,9 +170,11 @@ class AptRoot:
             [program, *arguments], env=environment, cwd=cwd, check=False, capture_output=True, text=True
         )
         if check and result.returncode != 0:
+            # The solver's reasons are the indented lines.
+            reasons = _complaints(result.stdout + result.stderr, self._suites, ("E:", "  "))
             raise ResolutionError(
                 f"apt found no answer ({program} {arguments[0]}): "
-                f"{_complaints(result.stdout + result.stderr)}. Correct the package names in "
+                f"{reasons}. Correct the package names in "
                 "images/lock/debian.toml, or refresh without --only, and run the command again."
             )
         return result
@@ -204,9 +208,12 @@ class AptRoot:
         return "".join(f"{line}\n" for line in dump.stdout.splitlines() if _HOST_OPTIONS.match(line))
 
 
-def _complaints(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.startswith(("E:", "W:", "Err:", " "))]
+def _complaints(output: str, suites: Sequence[Suite], telling: tuple[str, ...]) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.startswith(telling)]
+    told = [line for line in lines if not line.startswith("E: Some index files failed")]
+    text = "; ".join(dict.fromkeys(told[:_MOST_COMPLAINTS]))
     # Addresses of mirrors stay out of messages: people paste them into issues.
-    text = re.sub(r"\b[a-z+]+:/\S+", "the mirror", "; ".join(lines[-6:]))
-    text = re.sub(r"\s*\[IP: [^]]*\]", "", text)
-    return text.rstrip(".") or "it said nothing"
+    text = re.sub(r"\b[a-z+]+:/\S+", "the mirror", text)
+    for host in {urllib.parse.urlsplit(suite.base).hostname for suite in suites} - {None}:
+        text = re.sub(rf"{re.escape(str(host))}(?::\d+)?", "the mirror", text)
+    return re.sub(r"\s*(?:\[IP: [^]]*\]|\(the mirror\))", "", text).rstrip(".") or "it said nothing"

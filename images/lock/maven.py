@@ -69,10 +69,11 @@ def _run(packages: Sequence[str], version: str) -> list[Artifact]:
         command += [f"-DoutputFile={folder / 'resolved'}", _PLUGIN]
         result = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
         if result.returncode != 0:
-            lines = [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
-            said = re.sub(r"\b[a-z+]+://\S+", "the repository", " ".join(lines[:2]).replace("[ERROR] ", ""))
+            # Maven's colours can stand before the word that the line begins with.
+            lines = [line.partition("[ERROR] ")[2] for line in result.stdout.splitlines() if "[ERROR] " in line]
+            said = re.sub(r"\b[a-z+]+://[^\s)]+", "the repository", lines[0] if lines else "it said nothing")
             raise ResolutionError(
-                f"Maven found no answer: {said.rstrip('.') or 'it said nothing'}. Check that this machine "
+                f"Maven found no answer: {said.rstrip('.')}. Check that this machine "
                 "reaches the repository in Maven's settings, correct images/lock/maven.toml if need be, and "
                 "run the command again."
             )

@@ -13,7 +13,7 @@ from images.lock.lockfile import Artifact, Lock, store_name
 from images.lock.uv import Release, Uv
 from images.lock.wheels import Target
 
-_TOP = {"python", "platform", "provided", "sets"}
+_TOP = {"python", "platform", "provided", "sources", "sets"}
 
 
 def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Callable[[str], None]) -> Lock:
@@ -28,7 +28,7 @@ def resolve(intent: Intent, keep: Lock | None, only: Collection[str], say: Calla
         raise intent.error(f"{python!r} and {platform!r} are not like '3.13' and 'x86_64-manylinux_2_40'")
     kept = [artifact for artifact in keep.artifacts if artifact.name not in only] if keep and only else []
     with tempfile.TemporaryDirectory(prefix="samebits-uv-") as folder:
-        uv = Uv(Path(folder), python, platform)
+        uv = Uv(Path(folder), python, platform, intent.words("sources"))
         artifacts: dict[tuple[str, str, str], Artifact] = {}
         for group in _groups(intent):
             for name, releases in _solve_group(uv, intent, group, kept, say):

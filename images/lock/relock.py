@@ -118,7 +118,7 @@ def _resolve_maven(intents: Mapping[str, Intent], python_lock: Lock, say: Say) -
     package = _beside(wanted, python_lock)
     say(f"reading which jars {package.file} ships")
     with tempfile.TemporaryDirectory(prefix="samebits-uv-") as temporary:
-        uv = Uv(Path(temporary), target.word("python"), target.word("platform"))
+        uv = Uv(Path(temporary), target.word("python"), target.word("platform"), [package.name])
         shipped = sdist.listing(uv, package)
     return maven.resolve(wanted, _standing_checksum(wanted, package), shipped, say)
 

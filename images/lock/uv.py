@@ -41,9 +41,12 @@ class Release:
 
 
 class Uv:
-    """uv, working in `folder` for one interpreter version ("3.13") and platform ("x86_64-manylinux_2_40")."""
+    """uv, working in `folder` for one interpreter version ("3.13") and platform ("x86_64-manylinux_2_40").
 
-    def __init__(self, folder: Path, python: str, platform: str) -> None:
+    The packages named in `sources` come as source distributions, all others have to have wheels.
+    """
+
+    def __init__(self, folder: Path, python: str, platform: str, sources: Sequence[str]) -> None:
         beside = Path(sys.executable).with_name("uv")
         found = str(beside) if beside.is_file() else shutil.which("uv")
         if found is None:
@@ -55,7 +58,9 @@ class Uv:
         self._folder = folder
         self._target = ["--python-version", python, "--python-platform", platform, "--python", sys.executable]
         self._environ, options = _mirrors(os.environ)
-        self._target += options
+        self._target += [*options, "--only-binary", ":all:"]
+        for name in sources:
+            self._target += ["--no-binary", name]
 
     def resolve(
         self,
@@ -83,11 +88,10 @@ class Uv:
             command, cwd=self._folder, env=self._environ, check=False, capture_output=True, text=True
         )
         if result.returncode != 0:
-            said = re.sub(r"\b[a-z+]+://\S+", "the index", " ".join(result.stderr.split()))
+            said = re.sub(r"\b[a-z+]+://[^\s)`]+", "the index", " ".join(result.stderr.split()))
             raise ResolutionError(
-                f"uv found no set of Python packages that fits: {said[:2000].rstrip('.')}. Correct "
-                "images/lock/python.toml, or refresh with fewer versions held (more names after --only, or "
-                "none), and run the command again."
+                f"uv gave no answer: {said[:2000].rstrip('.')}. Correct images/lock/python.toml, or "
+                "refresh with fewer versions held (more names after --only, or none), and run the command again."
             )
         found = tomllib.loads((self._folder / "pylock.toml").read_text(encoding="utf-8"))
         return [self._release(package) for package in found.get("packages", [])]

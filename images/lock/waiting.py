@@ -37,6 +37,6 @@ class Progress:
 
     def _repeat(self) -> None:
         while not self._ended.wait(self._interval):
-            if self._step:
-                seconds = time.monotonic() - self._since
+            seconds = time.monotonic() - self._since
+            if self._step and seconds >= self._interval:
                 print(f"lock: {self._step} ({seconds:.0f} s so far)", file=self._stream, flush=True)

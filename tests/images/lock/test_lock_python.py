@@ -94,9 +94,8 @@ def test_the_best_wheel_is_chosen(filled, wanted):
     assert files == ["server-1.0-cp313-cp313-manylinux_2_28_x86_64.whl"]
 
 
-def test_a_source_distribution_is_taken_when_there_is_no_wheel(filled, wanted, tmp_path):
-    """A package without wheels is locked as its sdist."""
-    (tmp_path / "wheels" / "dataset-0.1-py3-none-any.whl").unlink()
+def test_only_named_packages_come_as_source_distributions(filled, wanted, tmp_path):
+    """A package is locked as its sdist if the intent says so, and one without wheels is no answer otherwise."""
     metadata = b"Metadata-Version: 2.2\nName: dataset\nVersion: 0.1\n"
     with tarfile.open(tmp_path / "wheels" / "dataset-0.1.tar.gz", "w:gz") as packed:
         for name, content in (
@@ -106,7 +105,12 @@ def test_a_source_distribution_is_taken_when_there_is_no_wheel(filled, wanted, t
             entry = tarfile.TarInfo(f"dataset-0.1/{name}")
             entry.size = len(content)
             packed.addfile(entry, io.BytesIO(content))
+    wanted.values["sources"] = ["dataset"]
     assert "dataset-0.1.tar.gz" in [item.file for item in resolve(wanted).artifacts]
+    (tmp_path / "wheels" / "dataset-0.1-py3-none-any.whl").unlink()
+    wanted.values["sources"] = []
+    with pytest.raises(ResolutionError, match="dataset"):
+        resolve(wanted)
 
 
 def test_only_keeps_every_other_version_and_file(filled, wanted):
@@ -171,7 +175,7 @@ def test_a_machine_without_uv_is_told_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     with pytest.raises(ToolMissingError, match="pip install uv"):
-        Uv(tmp_path, "3.13", "x86_64-manylinux_2_40")
+        Uv(tmp_path, "3.13", "x86_64-manylinux_2_40", [])
 
 
 def index_page(files, *, sizes=True, hashes=True):

@@ -48,7 +48,7 @@ def artifact(path, **changes):
 
 def test_the_files_are_listed_from_where_uv_finds_it(packed, tmp_path):
     """Names of files only, as they stand in the distribution."""
-    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40")
+    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40", ["sparky"])
     names = sdist.listing(uv, artifact(packed))
     assert "sparky-4.0/deps/jars/hadoop-1.0.jar" in names
     assert "sparky-4.0/deps/jars" not in names
@@ -57,14 +57,14 @@ def test_the_files_are_listed_from_where_uv_finds_it(packed, tmp_path):
 
 def test_another_file_than_the_locked_one_is_refused(packed, tmp_path):
     """The listing counts only when all bytes were those that the lock pins."""
-    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40")
+    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40", ["sparky"])
     with pytest.raises(ResolutionError, match="another sha256"):
         sdist.listing(uv, artifact(packed, sha256="0" * 64))
 
 
 def test_a_file_that_is_gone_is_named(packed, tmp_path):
     """An index that lists the version, but not the file, is told apart from one that cannot be read."""
-    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40")
+    uv = Uv(tmp_path, "3.13", "x86_64-manylinux_2_40", ["sparky"])
     with pytest.raises(ResolutionError, match="no longer has"):
         sdist.listing(uv, artifact(packed, file="sparky-4.0.zip"))
 
