@@ -1,0 +1,144 @@
+"""What the tests of images share: a layout read once, and the root of tools that layers are built in."""
+
+import hashlib
+import json
+import re
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+STORE_PATH = re.compile(rb"/nix/store/[0-9a-z]{32}-[\w.+-]+")
+WINDOW = 1 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a layer's archive says of one file."""
+
+    name: str
+    kind: bytes
+    mode: int
+    uid: int
+    gid: int
+    mtime: float
+    link: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's blob, read to its end."""
+
+    name: str
+    digest: str
+    diff_id: str
+    entries: tuple[Entry, ...]
+    mentions: frozenset[str]
+
+    @property
+    def files(self) -> dict[str, Entry]:
+        return {entry.name: entry for entry in self.entries}
+
+
+class Watch:
+    """A stream that remembers the hash of what went through it, and which store paths stood in it."""
+
+    def __init__(self, stream) -> None:
+        self.stream, self.hash, self.mentions, self.rest = stream, hashlib.sha256(), set(), b""
+
+    def read(self, size: int) -> bytes:
+        data = self.stream.read(size)
+        self.hash.update(data)
+        window = self.rest + data
+        self.mentions |= {match.decode() for match in STORE_PATH.findall(window)}
+        self.rest = window[-300:]
+        return data
+
+
+@cache
+def read_layer(name: str, blob: Path) -> Layer:
+    """Reads a compressed layer; gigabytes, so once a session."""
+    with blob.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with subprocess.Popen(["zstd", "-dc", str(blob)], stdout=subprocess.PIPE, bufsize=WINDOW) as zstd:
+        watch = Watch(zstd.stdout)
+        with tarfile.open(fileobj=watch, mode="r|", bufsize=WINDOW) as tar:
+            entries = tuple(
+                Entry(e.name, e.type, e.mode, e.uid, e.gid, e.mtime, e.linkname) for e in iter(tar.next, None)
+            )
+        while watch.read(WINDOW):
+            pass
+    assert zstd.returncode == 0
+    return Layer(name, f"sha256:{digest}", f"sha256:{watch.hash.hexdigest()}", entries, frozenset(watch.mentions))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An OCI image layout, parsed as the specification says."""
+
+    path: Path
+
+    def blob(self, digest: str) -> Path:
+        return self.path / "blobs" / digest.replace(":", "/")
+
+    def value(self, digest: str) -> dict:
+        return json.loads(self.blob(digest).read_bytes())
+
+    @property
+    def index(self) -> dict:
+        return json.loads((self.path / "index.json").read_bytes())
+
+    @property
+    def manifest(self) -> dict:
+        return self.value(self.index["manifests"][0]["digest"])
+
+    @property
+    def configuration(self) -> dict:
+        return self.value(self.manifest["config"]["digest"])
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [
+            read_layer(layer["annotations"]["samebits.layer"], self.blob(layer["digest"]).resolve())
+            for layer in self.manifest["layers"]
+        ]
+
+
+@pytest.fixture(scope="session")
+def workspace(workspace_image):
+    return Layout(workspace_image)
+
+
+@pytest.fixture(scope="session")
+def mlflow(mlflow_image):
+    return Layout(mlflow_image)
+
+
+@pytest.fixture(scope="session", params=["workspace-cpu", "mlflow"])
+def layout(request, flake_output):
+    """Each image's layout in turn."""
+    return Layout(flake_output(request.param))
+
+
+@pytest.fixture(scope="session")
+def in_tools(flake_output):
+    """Runs a command where layers are built: the tools' root, with a folder of the test as /build."""
+    enter = flake_output("enter-workspace-cpu")
+    listed = subprocess.run(["nix-store", "-q", "--references", enter], check=True, capture_output=True, text=True)
+    [tools] = [path for path in listed.stdout.split() if path.endswith("-tools")]
+    libraries = f"{tools}/usr/lib/x86_64-linux-gnu"
+    start = [f"{libraries}/ld-linux-x86-64.so.2", "--library-path", libraries, f"{tools}/usr/bin/bwrap"]
+    root = ["--unshare-user", "--uid", "0", "--gid", "0", "--ro-bind", tools, "/", "--proc", "/proc", "--dev", "/dev"]
+    sets = {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "1735689600", "layer": "tried"}
+    given = [word for name, value in sets.items() for word in ("--setenv", name, value)]
+
+    def run(build: Path, *command: str) -> subprocess.CompletedProcess[str]:
+        places = ["--tmpfs", "/tmp", "--bind", str(build), "/build", "--chdir", "/build"]  # noqa: S108
+        return subprocess.run(
+            [*start, *root, *places, "--clearenv", *given, "--", *command], capture_output=True, text=True, check=False
+        )
+
+    return run
