@@ -1,4 +1,4 @@
-"""Many files at once: threads that download, and one that adds what is checked to the store, in batches.
+"""Many files at once: threads that download, and a few that add what is checked to the store, in batches.
 
 Standard library only, Python 3.9 or newer.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from images.nixstore import NixStore
     from images.plan import Wanted
 
+_ADDERS = 2  # the largest files tend to end together, and adding one takes a core for seconds
 _BATCH_FILES = 64
 _BATCH_BYTES = 128 << 20
 WAITING_BYTES = 512 << 20  # how much may lie checked and not yet added before downloads pause
@@ -57,24 +58,26 @@ class Delivery:
         for item in sorted(wanted, key=lambda item: (-item.artifact.size, item.artifact.store)):
             self._todo.put(item)
         workers = [self._thread(lambda: self._work(sources)) for _ in range(min(self._jobs, len(wanted)))]
-        adder = self._thread(self._add)
+        adders = [self._thread(self._add) for _ in range(_ADDERS)]
         try:
-            for thread in (*workers, adder):
+            for thread in (*workers, *adders):
                 thread.start()
-            for thread in workers:
-                _join(thread)
-            self._checked.put(None)
-            _join(adder)
+            self._finish(workers, adders)
         except KeyboardInterrupt:
             self._halt()
-            for thread in workers:
-                _join(thread)
-            self._checked.put(None)
-            _join(adder)  # an addition that has begun is waited for; a second interrupt does not wait
+            self._finish(workers, adders)  # additions that have begun are waited for; a second interrupt does not
             raise FetchStoppedError("The fetch was stopped.") from None
         if self._fatal:
             raise self._fatal[0]
         return sorted(self._failures, key=lambda failure: failure.wanted.artifact.store)
+
+    def _finish(self, workers: Sequence[threading.Thread], adders: Sequence[threading.Thread]) -> None:
+        for thread in workers:
+            _join(thread)
+        for _ in adders:
+            self._checked.put(None)
+        for thread in adders:
+            _join(thread)
 
     def _thread(self, action: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
@@ -136,9 +139,12 @@ class Delivery:
         while pair is not None:
             batch.append(pair)
             size += pair[0].artifact.size
-            if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES or self._checked.empty():
+            if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES:
                 return batch, False
-            pair = self._checked.get()
+            try:
+                pair = self._checked.get_nowait()
+            except queue.Empty:
+                return batch, False
         return batch, True
 
 

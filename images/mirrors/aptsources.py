@@ -46,9 +46,7 @@ def archives(root: Path = Path("/")) -> dict[str, list[str]]:
             if base not in found[kind]:
                 found[kind].append(base)
     for kind, bases in found.items():
-        named = [
-            base for base in bases if "debian" in urlsplit(base).path or "debian" in urlsplit(base).netloc
-        ]
+        named = [base for base in bases if "debian" in urlsplit(base).path or "debian" in urlsplit(base).netloc]
         found[kind] = named or bases
     return found
 
@@ -72,9 +70,7 @@ def proxies(root: Path = Path("/")) -> dict[str, str]:
     if program is None or root != Path("/"):
         return {}
     try:
-        dump = subprocess.run(
-            [program, "dump"], capture_output=True, text=True, check=False, timeout=20
-        ).stdout
+        dump = subprocess.run([program, "dump"], capture_output=True, text=True, check=False, timeout=20).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     return parse_proxies(dump)

@@ -53,9 +53,7 @@ class DebianMirror:
         names = (posixpath.basename(unquote(link)) for link in links(text))
         ours = re.search(r"_(\w+)\.deb$", artifact.file)
         versions = {
-            match[1]
-            for match in map(pattern.fullmatch, names)
-            if match and ours and match[2] in (ours[1], "all")
+            match[1] for match in map(pattern.fullmatch, names) if match and ours and match[2] in (ours[1], "all")
         }
         return f"the mirror has {artifact.name} {', '.join(sorted(versions))} now" if versions else ""
 
@@ -101,9 +99,7 @@ def bases(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, list[
 def _sibling(base: str) -> str:
     # Mirrors carry the security archive beside the main one, under a name of its own.
     before, _, last = base.rpartition("/")
-    return (
-        f"{before}/{last.replace('debian', 'debian-security', 1)}" if "debian" in last else f"{base}-security"
-    )
+    return f"{before}/{last.replace('debian', 'debian-security', 1)}" if "debian" in last else f"{base}-security"
 
 
 def _tools_default(root: Path) -> list[str]:

@@ -40,9 +40,7 @@ class MavenRepository:
         group, _, name = artifact.name.partition(":")
         url = f"{self._base}/{quote(group.replace('.', '/'))}/{quote(name)}/maven-metadata.xml"
         _, text = read_text(self._client, url, self._route)
-        newest = re.search(r"<release>([^<]+)</release>", text) or re.search(
-            r"<latest>([^<]+)</latest>", text
-        )
+        newest = re.search(r"<release>([^<]+)</release>", text) or re.search(r"<latest>([^<]+)</latest>", text)
         return f"the repository's newest {artifact.name} is {newest[1]}" if newest else ""
 
 
@@ -67,9 +65,7 @@ def from_settings(environ: Mapping[str, str], root: Path = Path("/")) -> tuple[s
     """
     home = Path(environ.get("HOME", str(root / "root")))
     trees = [
-        tree
-        for tree in (_tree(home / ".m2/settings.xml"), _tree(root / "etc/maven/settings.xml"))
-        if tree is not None
+        tree for tree in (_tree(home / ".m2/settings.xml"), _tree(root / "etc/maven/settings.xml")) if tree is not None
     ]
     mirrors = [mirror for tree in trees for mirror in _children(tree, "mirrors", "mirror")]
     exact = [mirror for mirror in mirrors if _text(mirror, "mirrorOf", environ) == "central"]
@@ -105,9 +101,7 @@ def _children(tree: ET.Element, group: str, name: str) -> Iterator[ET.Element]:
 def _text(element: ET.Element, name: str, environ: Mapping[str, str]) -> str:
     for child in element:
         if _plain(child.tag) == name:
-            return re.sub(
-                r"\$\{env\.(\w+)\}", lambda match: environ.get(match[1], ""), (child.text or "").strip()
-            )
+            return re.sub(r"\$\{env\.(\w+)\}", lambda match: environ.get(match[1], ""), (child.text or "").strip())
     return ""
 
 

@@ -52,8 +52,7 @@ def read(environ: Mapping[str, str], root: Path = Path("/")) -> PipSettings:
         return environ.get(f"PIP_{name.upper().replace('-', '_')}", "").strip() or from_files.get(name, "")
 
     named = [
-        word.rpartition("=")[2] if "://" in word.rpartition("=")[2] else word
-        for word in _words(environ, "UV_INDEX")
+        word.rpartition("=")[2] if "://" in word.rpartition("=")[2] else word for word in _words(environ, "UV_INDEX")
     ]
     index = environ.get("PIP_INDEX_URL") or environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     index = (index or from_files.get("index-url", "")).strip()
@@ -97,7 +96,5 @@ def _files(environ: Mapping[str, str], root: Path) -> dict[str, str]:
             continue
         for section in _SECTIONS:
             if parser.has_section(section):
-                found[section].update(
-                    {name.replace("_", "-"): value for name, value in parser.items(section)}
-                )
+                found[section].update({name.replace("_", "-"): value for name, value in parser.items(section)})
     return {name: value for section in _SECTIONS for name, value in found[section].items()}

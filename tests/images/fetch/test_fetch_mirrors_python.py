@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from images.connection import Client
 from images.errors import CorruptError, GoneError, RefusedError
 from images.mirrors import pipconfig
-from images.mirrors.python import IndexFile, SimpleIndex, configured, parse_project, version_of
+from images.mirrors.projectpage import IndexFile, find, parse, version_of
+from images.mirrors.python import SimpleIndex, configured
 from images.route import DIRECT, Route
 
 FILES = st.lists(
@@ -53,24 +54,25 @@ def test_json_and_html_say_the_same(files):
         for name, digest in files
     )
     expected = [IndexFile(name, f"https://index.example.invalid/f/{quote(name)}", digest) for name, digest in files]
-    assert parse_project(url, as_json) == expected
-    assert parse_project(url, f"<!doctype html><html><body>{anchors}</body></html>") == expected
+    assert parse(url, as_json) == expected
+    for item in expected:
+        assert find(url, as_json, item.file) == next(other for other in expected if other.file == item.file)
+    assert find(url, as_json, "absent") is None
+    assert parse(url, f"<!doctype html><html><body>{anchors}</body></html>") == expected
 
 
 def test_a_pages_base_and_odd_pages():
     """<base> is honoured; JSON that is not an index page is refused; a page without links lists nothing."""
     page = '<base href="https://files.example.invalid/d/"><a href="a.whl#md5=00"> a.whl </a>'
-    assert parse_project("http://x.invalid/a/", page) == [
-        IndexFile("a.whl", "https://files.example.invalid/d/a.whl", "")
-    ]
+    assert parse("http://x.invalid/a/", page) == [IndexFile("a.whl", "https://files.example.invalid/d/a.whl", "")]
     for odd in ("{", '{"files": 3}', '{"files": [{"url": "x"}]}', '{"message": "no"}'):
         with pytest.raises(RefusedError, match="is no page of a package index"):
-            parse_project("http://x.invalid/a/", odd)
-    assert parse_project("http://x.invalid/a/", "") == []
+            parse("http://x.invalid/a/", odd)
+    assert parse("http://x.invalid/a/", "") == []
 
 
-def test_an_index_is_asked_once_a_project(mirror, pin):
-    """The page of a project is read once, compressed or not, and tells all its files."""
+def test_an_index_tells_the_files_of_a_project(mirror, pin):
+    """The page of a project is asked for in JSON, and tells each of its files."""
     page = '<a href="a-1.0-py3-none-any.whl">a-1.0-py3-none-any.whl</a><a href="a-2.0.tar.gz">a-2.0.tar.gz</a>'
     mirror.files["/simple/a/"] = page.encode()
     index = SimpleIndex(Client(2.0), f"{mirror.url}/simple", DIRECT)
@@ -80,8 +82,16 @@ def test_an_index_is_asked_once_a_project(mirror, pin):
     with pytest.raises(GoneError, match="/simple/a/ does not list it"):
         index.places(pin("a-3.0.tar.gz", b"x"))
     assert index.offers(wheel) == "the index has a-1.0-py3-none-any.whl of this version now"
-    assert len(mirror.requests) == 1
+    assert mirror.connections == 1
     assert mirror.requests[0].headers["Accept"].startswith("application/vnd.pypi.simple.v1+json, ")
+
+
+def test_one_file_is_found_in_a_page_that_names_it_elsewhere_too():
+    """The object of the file itself is taken, wherever else its name stands, and however its keys are ordered."""
+    wanted = {"hashes": {"sha256": "0" * 64}, "url": "w.whl", "filename": "w.whl", "core-metadata": {"a": {}}}
+    decoy = {"filename": "x.whl", "url": "x.whl", "hashes": {}, "note": "w.whl"}
+    page = json.dumps({"name": "w.whl", "files": [decoy, wanted], "meta": {"filename": "w.whl"}})
+    assert find("http://x.invalid/a/", page, "w.whl") == IndexFile("w.whl", "http://x.invalid/a/w.whl", "0" * 64)
 
 
 def test_compressed_pages_are_read(mirror, misbehave, pin):
