@@ -107,7 +107,7 @@ def test_a_byte_of_the_code_is_put_down_to_code(clone, changed):
 def test_a_byte_of_the_data_is_refused_then_put_down_to_data(clone, changed):
     """Changed data are not trained on unasked; asked for, the difference is theirs."""
     weather = clone.flights / "data/weather.csv"
-    line = weather.read_bytes().splitlines()[1]
+    line = weather.read_bytes().splitlines()[5000]  # a day in summer: the training months use it
     digit = re.search(rb"\d\.\d", line).group()
     changed(weather, line, line.replace(digit, bytes([(digit[0] - 48 + 1) % 10 + 48]) + digit[1:], 1))
     refused = clone.workspace("samebits", "rerun", clone.recorded)
