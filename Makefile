@@ -46,7 +46,7 @@ ui: nix ## MLflow's pages on this project's runs
 
 .PHONY: lock
 lock: .venv ## resolve the intents in images/lock anew (ONLY="numpy pandas": just these)
-	$(PYTHON) -m images.lock refresh $(addprefix --only ,$(ONLY))
+	$(PYTHON) -m images.lock refresh $(foreach name,$(ONLY),--only $(name))
 
 .PHONY: lock-check
 lock-check: .venv ## refuse a lock that does not match its intent

@@ -13,13 +13,17 @@ derivation {
     "sh"
     "-euc"
     ''
-      "$busybox" mkdir -p "$out/bin"
-      { printf '#!%s sh\n' "$busybox"; printf '%s\n' "$settings"; "$busybox" cat "$script"; } > "$out/bin/enter-$image"
+      "$busybox" mkdir -p "$out/bin" "$out/tree/etc/samebits"
+      "$busybox" cp "$closure/closure.json" "$out/tree/etc/samebits/"
+      # What is mounted over a file needs a file to be mounted over.
+      "$busybox" touch "$out/tree/etc/resolv.conf" "$out/tree/etc/hosts"
+      { printf '#!%s sh\n' "$busybox"; printf '%s\n' "$settings" "trees=\"\$trees $out/tree\""; "$busybox" cat "$script"; } > "$out/bin/enter-$image"
       "$busybox" chmod 0755 "$out/bin/enter-$image"
     ''
   ];
   busybox = "${locks.busybox}/busybox";
   image = name;
+  inherit (image) closure;
   script = ./enter.sh;
   settings = ''
     busybox=${locks.busybox}/busybox

@@ -80,10 +80,23 @@ set -- --bind "$project" "$project" "$@"
 for file in /etc/resolv.conf /etc/hosts; do
   [ ! -e "$file" ] || set -- --ro-bind "$("$busybox" readlink -f "$file")" "$file" "$@"
 done
-set -- --tmp-overlay / --proc /proc --dev /dev --tmpfs /tmp --tmpfs /run --tmpfs /var/tmp \
-  --ro-bind "$image/closure/closure.json" /etc/samebits/closure.json "$@"
-for tree in $trees; do overlays="${overlays-} --overlay-src $tree"; done
-# shellcheck disable=SC2086 # store paths hold no spaces
+set -- --proc /proc --dev /dev --ro-bind /sys /sys --tmpfs /tmp --tmpfs /run --tmpfs /var/tmp --dir /home/samebits --dir /root "$@"
+
+# The root is a tmpfs, where anybody may make mount points; its folders are the layers over each other. In the store they
+# belong to root and are closed for writing, so one overlay on / would have no place for a project.
+for folder in etc opt srv usr var; do
+  sources= count=0
+  for tree in $trees; do
+    if [ -d "$tree/$folder" ]; then sources="$sources --overlay-src $tree/$folder" count=$((count + 1)); fi
+  done
+  # shellcheck disable=SC2086 # store paths hold no spaces
+  case $count in
+    0) ;;
+    1) set -- --ro-bind ${sources# --overlay-src } "/$folder" "$@" ;;
+    *) set -- $sources --ro-overlay "/$folder" "$@" ;;
+  esac
+done
+for link in bin lib lib64 sbin; do set -- --symlink "usr/$link" "/$link" "$@"; done
+
 exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --argv0 bwrap "$tools/usr/bin/bwrap" \
-  --unshare-user --uid 1000 --gid 1000 --unshare-pid --unshare-ipc --unshare-uts --die-with-parent \
-  $overlays "$@"
+  --unshare-user --uid 1000 --gid 1000 --unshare-pid --unshare-ipc --unshare-uts --die-with-parent "$@"
