@@ -37,7 +37,7 @@ data: nix ## copy the example's data to examples/flights/data
 
 .PHONY: lab
 lab: nix ## JupyterLab in the workspace, on this machine
-	$(WORKSPACE) jupyter lab --ip=127.0.0.1 --no-browser
+	$(WORKSPACE) jupyter lab --ip=127.0.0.1 --no-browser --port=$${PORT:-8888}
 
 .PHONY: ui
 ui: nix ## MLflow's pages on this project's runs

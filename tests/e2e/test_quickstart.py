@@ -1,7 +1,6 @@
 """The project's main job, as a new user meets it: a fresh clone, one command, a verdict; then a byte is changed."""
 
 import json
-import os
 import re
 import subprocess
 import zipfile
@@ -11,48 +10,6 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.image
-ROOT = Path(__file__).parents[2]
-
-
-class Clone:
-    """A clone of this repository's last commit, with what a user does in it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.flights = path / "examples/flights"
-
-    def run(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Standard output and error together, as on a terminal."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "SAMEBITS_"))}
-        return subprocess.run(
-            command, cwd=cwd or self.path, env=kept | environment, text=True, check=False, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
-    def workspace(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """In the workspace of this clone's flake."""
-        return self.run("nix", "run", f"{self.path}#workspace-cpu", "--", *command, cwd=self.flights)
-
-    def quickstart(self) -> subprocess.CompletedProcess[str]:
-        return self.run("make", "quickstart", YES="1", EPOCHS="1")
-
-    @property
-    def recorded(self) -> str:
-        return (self.path / ".samebits/quickstart").read_text().splitlines()[1]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    path = tmp_path_factory.mktemp("user") / "samebits"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(path)], check=True)
-    return Clone(path)
-
-
-@pytest.fixture(scope="module")
-def first(clone):
-    return clone.quickstart()
-
-
 def test_one_command_ends_in_identical(first, clone):
     """`make quickstart YES=1` on a fresh clone proves a run of its own and leaves the clone clean."""
     assert first.returncode == 0, first.stdout[-3000:]
