@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from images.errors import PassingError, RefusedError
+from images.route import shown
 
 if TYPE_CHECKING:
     from images.connection import Client
@@ -28,9 +29,9 @@ def read_text(client: Client, url: str, route: Route, accept: str = "*/*") -> tu
         while count := answer.readinto(buffer):
             body += buffer[:count]
             if len(body) > _LIMIT:
-                raise RefusedError(f"{url} is too large for an index page")
+                raise RefusedError(f"{shown(url)} is too large for an index page")
         if answer.size is not None and len(body) < answer.size:
-            raise PassingError(f"{url} broke off after {len(body)} of {answer.size} bytes")
+            raise PassingError(f"{shown(url)} broke off after {len(body)} of {answer.size} bytes")
     finally:
         answer.close()
     content = bytes(body)
@@ -38,7 +39,7 @@ def read_text(client: Client, url: str, route: Route, accept: str = "*/*") -> tu
         try:
             content = zlib.decompressobj(wbits=31).decompress(content, _LIMIT)
         except zlib.error as error:
-            raise PassingError(f"{url} sent compressed data that is broken") from error
+            raise PassingError(f"{shown(url)} sent compressed data that is broken") from error
     return answer.url, content.decode("utf-8", "replace")
 
 

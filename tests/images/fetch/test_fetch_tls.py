@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import shutil
+import socket
+import socketserver
 import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -71,3 +75,50 @@ def test_the_whole_command_over_https(secure, world):
     assert done.returncode == 0, done.stderr
     assert world.stored() == world.contents
     assert world.mirror.connections == 0
+
+
+class Tunnel(socketserver.ThreadingTCPServer):
+    """A proxy that only knows CONNECT, and remembers what it was asked for."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Connect)
+        self.heads: list[bytes] = []
+
+
+class _Connect(socketserver.StreamRequestHandler):
+    server: Tunnel
+
+    def handle(self) -> None:
+        """Connect to where the client wants, and carry bytes both ways."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.rfile.readline()
+        self.server.heads.append(head)
+        host, _, port = head.split()[1].decode().rpartition(":")
+        with socket.create_connection((host, int(port))) as far:
+            self.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ways = {self.connection: far, far: self.connection}
+            while True:
+                for ready in select.select(list(ways), [], [])[0]:
+                    piece = ready.recv(65536)
+                    if not piece:
+                        return
+                    ways[ready].sendall(piece)
+
+
+def test_https_goes_through_a_proxys_tunnel(secure):
+    """An HTTPS address behind a proxy is reached by CONNECT, with the proxy's own login and no other's."""
+    address, certificate, _ = secure
+    with Tunnel() as tunnel:
+        threading.Thread(target=tunnel.serve_forever, args=(0.02,), daemon=True).start()
+        proxy = f"http://me:word@127.0.0.1:{tunnel.server_address[1]}"
+        with_login = address.replace("https://", "https://user:secret@")
+        assert read(f"{with_login}/a", Route(cafile=certificate, proxy=proxy)) == b"bytes"
+        tunnel.shutdown()
+    head = tunnel.heads[0].decode()
+    assert head.startswith(f"CONNECT {address.removeprefix('https://')} HTTP/1.")
+    assert "Proxy-Authorization: Basic bWU6d29yZA==\r\n" in head
+    assert head.count("uthorization") == 1
