@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -73,3 +75,24 @@ def test_an_interrupt_while_waiting_to_try_again_ends_at_once(world, misbehave):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+def test_an_addition_to_the_store_that_has_begun_is_waited_for(world):
+    """Ctrl-C reaches the whole process group, but not the nix-store that is writing: it ends its work."""
+    pinned = world.debian("tini_0.19.0-3_amd64.deb", b"init" * 1000)
+    begun = world.folder / "begun"
+    slow = world.folder / "bin/nix-store"
+    slow.parent.mkdir()
+    real = shutil.which("nix-store")
+    # The seam is the program: a stand-in that says when it begins to add, and takes its time.
+    slow.write_text(f'#!/bin/sh\n[ "$1" = --add-fixed ] && touch {begun} && sleep 1\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    world.environ["PATH"] = f"{slow.parent}:{world.environ['PATH']}"
+    process = world.start(start_new_session=True)
+    while not begun.exists():
+        assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert world.stored()[pinned.file] == b"init" * 1000
+    assert world.leftovers == []
