@@ -77,4 +77,5 @@ test: nix .venv fetch ## every test; installs what it needs
 
 .PHONY: bench
 bench: nix .venv ## the benchmarks, as ratios to a peer measured in the same run
-	$(PYTHON) bench/table.py
+	@mkdir -p build
+	$(PYTHON) -m bench --write docs/benchmarks.md --json build/bench.json
