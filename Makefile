@@ -58,8 +58,7 @@ lock-diff: .venv ## what changed in the locks since OLD (a commit; default HEAD)
 
 # Exact versions stand in pyproject.toml; pip installs groups from 25.1 on only, so uv does it.
 .venv: pyproject.toml
-	@command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@tests/install.sh
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check "$$(sed -n 's/^  "\(uv==.*\)",/\1/p' pyproject.toml)"
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --group dev
@@ -72,8 +71,12 @@ check: .venv lock-check ## style, types, directions of imports: what needs no bu
 	.venv/bin/lint-imports
 
 .PHONY: test
-test: nix .venv fetch ## every test; installs what it needs
+test: nix test-tools .venv fetch ## every test; installs what it needs
 	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: test-tools
+test-tools:
+	@tests/install.sh
 
 .PHONY: bench
 bench: nix .venv ## the benchmarks, as ratios to a peer measured in the same run
