@@ -68,7 +68,7 @@ lock-diff: .venv ## what changed in the locks since OLD (a commit; default HEAD)
 check: .venv lock-check ## style, types, directions of imports: what needs no build
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	PYTHONPATH=.:sdk/src .venv/bin/lint-imports
 
 .PHONY: test
 test: nix test-tools .venv fetch ## every test; installs what it needs

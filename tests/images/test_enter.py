@@ -43,7 +43,7 @@ def test_project_and_home_are_mounted_and_the_rest_is_read_only(enter, project):
     assert (done.returncode, done.stdout) == (0, "here/home/samebits\n"), done.stderr
     assert (project / "made.txt").read_text() == "new\n"
     listed = enter("ls", "-A", "/home/samebits", cwd=project).stdout.split()
-    assert set(os.listdir(Path.home())) == set(listed)
+    assert {entry.name for entry in Path.home().iterdir()} == set(listed)
     for path in ("/usr/x", "/etc/x", "/x", "/usr/local/lib/python3.13/dist-packages/x"):
         refused = enter("touch", path, cwd=project)
         assert refused.returncode == 1
@@ -148,7 +148,7 @@ def test_without_a_command_it_says_what_to_type(enter, project):
 def test_forbidden_user_namespaces_are_explained(flake_output, project):
     """Where the kernel gives none, the message says which setting allows them."""
     program = flake_output("enter-workspace-cpu") / "bin/enter-workspace-cpu"
-    forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\""
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", forbid, "sh", program, "true"], cwd=project, capture_output=True, text=True, check=False
     )

@@ -14,10 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
-MODULES = """torch lightning sklearn pandas pyarrow matplotlib mlflow mlflow.pytorch pyspark prestodb feast boto3 s3fs duckdb redis
-psycopg samebits jupyterlab jupyterhub jupyterlab_git jupyter_resource_usage tensorboard threadpoolctl ipykernel
-feast.infra.online_stores.postgres_online_store.postgres feast.infra.online_stores.redis
-feast.infra.offline_stores.duckdb""".split()
+MODULES = ["torch", "lightning", "sklearn", "pandas", "pyarrow", "matplotlib", "mlflow", "mlflow.pytorch", "pyspark", "prestodb", "feast", "boto3", "s3fs", "duckdb", "redis", "psycopg", "samebits", "jupyterlab", "jupyterhub", "jupyterlab_git", "jupyter_resource_usage", "tensorboard", "threadpoolctl", "ipykernel", "feast.infra.online_stores.postgres_online_store.postgres", "feast.infra.online_stores.redis", "feast.infra.offline_stores.duckdb"]
 
 
 @pytest.fixture
