@@ -57,8 +57,8 @@ class Delivery:
         # The largest first: one that begins last would be waited for with all other connections idle.
         for item in sorted(wanted, key=lambda item: (-item.artifact.size, item.artifact.store)):
             self._todo.put(item)
-        workers = [self._thread(lambda: self._work(sources)) for _ in range(min(self._jobs, len(wanted)))]
-        adders = [self._thread(self._add) for _ in range(_ADDERS)]
+        workers = [_Thread(lambda: self._work(sources), self._fail) for _ in range(min(self._jobs, len(wanted)))]
+        adders = [_Thread(self._add, self._fail) for _ in range(_ADDERS)]
         try:
             for thread in (*workers, *adders):
                 thread.start()
@@ -71,25 +71,17 @@ class Delivery:
             raise self._fatal[0]
         return sorted(self._failures, key=lambda failure: failure.wanted.artifact.store)
 
-    def _finish(self, workers: Sequence[threading.Thread], adders: Sequence[threading.Thread]) -> None:
+    def _finish(self, workers: Sequence[_Thread], adders: Sequence[_Thread]) -> None:
         for thread in workers:
-            _join(thread)
+            thread.wait()
         for _ in adders:
             self._checked.put(None)
         for thread in adders:
-            _join(thread)
+            thread.wait()
 
-    def _thread(self, action: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                action()
-            except FetchStoppedError:
-                pass
-            except BaseException as error:  # noqa: BLE001  no one is above a thread: the main thread raises it
-                self._fatal.append(error)
-                self._halt()
-
-        return threading.Thread(target=guarded, daemon=True)
+    def _fail(self, error: BaseException) -> None:
+        self._fatal.append(error)
+        self._halt()
 
     def _halt(self) -> None:
         self._downloader.halt()
@@ -148,6 +140,30 @@ class Delivery:
         return batch, True
 
 
-def _join(thread: threading.Thread) -> None:
-    while thread.is_alive():
-        thread.join(0.1)  # in steps, so that a signal is acted on soon
+class _Thread:
+    """A thread whose end is known by an event: Thread.join says so too early when a signal interrupts it."""
+
+    def __init__(self, action: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
+        self._action = action
+        self._fail = fail
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for its end, if it has begun; signals are acted on meanwhile."""
+        while self._thread.ident is not None and not self._ended.wait(0.1):
+            pass
+
+    def _run(self) -> None:
+        try:
+            self._action()
+        except FetchStoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  no one is above a thread: the main thread raises it
+            self._fail(error)
+        finally:
+            self._ended.set()
