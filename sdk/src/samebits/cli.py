@@ -60,6 +60,8 @@ def _run(words: list[str]) -> int:
         from samebits import doctor
 
         return doctor.examine(os.environ)
+    # MLflow's bars would stand between the lines of our report.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Imported here: these need what `exec` must not pay for.
     from samebits import commands
 
