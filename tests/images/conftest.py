@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 STORE_PATH = re.compile(rb"/nix/store/[0-9a-z]{32}-[\w.+-]+")
 WINDOW = 1 << 20
 
@@ -142,3 +145,26 @@ def in_tools(flake_output):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def newest():
+    """The start of a command line that runs a program of the newest Debian; `bind` is a folder it may write in.
+
+    Unpacked once a machine, into the user's cache.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = cache / "samebits/newest"
+    if not root.is_dir():
+        subprocess.run([sys.executable, ROOT / "tests/newest.py", root], check=True)
+    enter = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--die-with-parent"]
+    # The host's own /proc: with a partly covered one the kernel refuses Nix's sandbox a fresh one.
+    places = ["--bind", root, "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc", "--tmpfs", "/run"]
+    shown = ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--ro-bind", "/nix", "/nix", "--ro-bind", ROOT, ROOT]  # noqa: S108
+
+    def command(*words: str, bind: Path, environment: dict[str, str] | None = None) -> list[str]:
+        sets = {"PATH": "/usr/bin:/usr/sbin", "HOME": str(bind), "LC_ALL": "C.UTF-8"} | (environment or {})
+        given = [word for name, value in sets.items() for word in ("--setenv", name, value)]
+        return [*map(str, [*enter, *places, *shown, "--bind", bind, bind, "--clearenv", *given, "--", *words])]
+
+    return command
