@@ -15,6 +15,7 @@ from images.download import Downloader, Place
 from images.errors import CorruptError, DiskFullError, FetchError, GoneError, PassingError, RefusedError
 from images.patience import Patience
 from images.progress import Meter
+from images.route import Route
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -277,6 +278,9 @@ def test_redirects_are_followed_without_the_password(mirror, start_mirror, misbe
     assert answer.url == target
     assert mirror.requests[0].headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
     assert "Authorization" not in other.requests[0].headers
+    client.open(f"{mirror.url}/moved", Route(user="me", password="word"))  # noqa: S106
+    assert mirror.requests[-1].headers["Authorization"] == "Basic bWU6d29yZA=="
+    assert "Authorization" not in other.requests[-1].headers
     with pytest.raises(RefusedError, match=r"/circle redirects without end"):
         client.open(f"{mirror.url}/circle")
 
