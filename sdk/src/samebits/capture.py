@@ -59,6 +59,7 @@ class Process:
         self.hash_seed = environ.get("PYTHONHASHSEED", "random") if sys.flags.hash_randomization else "0"
         self.entry = self._entry()
         self.closure = used_closure(environ)
+        self._modules = LoadedModules(self.root)
         self.rerun_of = environ.get(handover.RERUN_OF)
         self.token = environ.get(handover.RERUN_TOKEN)
         if self.code.commit == "dirty":
@@ -106,7 +107,7 @@ class Process:
             datasets=used,
             closure=self.closure,
             numerics=table,
-            modules=loaded_modules(self.root),
+            modules=self._modules.now(),
             python=f"{sys.implementation.name} {sys.version.split()[0]}",
             samebits=__version__,
             not_recorded=[*self.not_recorded, *missing, *problems],
@@ -163,24 +164,41 @@ def used_closure(environ: Mapping[str, str]) -> ClosureUsed:
     )
 
 
-def loaded_modules(root: str | None) -> Modules:
-    """Count modules of the repository, list those neither from it nor from where Python installs packages."""
-    own = os.path.dirname(os.path.realpath(__file__))
-    paths = sysconfig.get_paths()
-    installed = {own, *(os.path.realpath(paths[name]) for name in INSTALLED)}
-    folders = tuple(folder.rstrip("/") + "/" for folder in installed)
-    outside: set[str] = set()
-    repository: set[str] = set()
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name in GENERATED or "/site-packages/" in file or "/dist-packages/" in file:
-            continue
-        if os.path.abspath(file).startswith(folders):
-            continue
+class LoadedModules:
+    """Where modules came from: of the repository at `root`, installed with Python, or from elsewhere.
+
+    A file is looked at once per process: runs that follow each other pay only for what was loaded in between.
+    """
+
+    def __init__(self, root: str | None) -> None:
+        self._root = root
+        paths = sysconfig.get_paths()
+        own = os.path.dirname(os.path.realpath(__file__))
+        installed = {own, *(os.path.realpath(paths[name]) for name in INSTALLED)}
+        self._installed = tuple(folder.rstrip("/") + "/" for folder in installed)
+        self._real: dict[str, str | None] = {}
+
+    def now(self) -> Modules:
+        """Count modules of the repository, and list those neither from it nor installed."""
+        for name, module in list(sys.modules.items()):
+            try:  # past a lazy module's own __getattribute__, which would import the module
+                file = object.__getattribute__(module, "__dict__").get("__file__")
+            except AttributeError:
+                continue
+            if isinstance(file, str) and file not in self._real:
+                self._real[file] = None if name in GENERATED else self._place(file)
+        found = {path for path in self._real.values() if path is not None}
+        ours = {path for path in found if self._root is not None and datasets.is_under(path, self._root)}
+        return Modules(len(ours), sorted(found - ours)[:MAX_OUTSIDE])
+
+    def _place(self, file: str) -> str | None:
+        """The real path of a file that is not installed with Python or a package; None for all others."""
+        if file.startswith(self._installed) or "/site-packages/" in file or "/dist-packages/" in file:
+            return None
+        if os.path.abspath(file).startswith(self._installed):
+            return None
         path = os.path.realpath(file)
-        if not path.startswith(folders):
-            (repository if root is not None and datasets.is_under(path, root) else outside).add(path)
-    return Modules(len(repository), sorted(outside)[:MAX_OUTSIDE])
+        return None if path.startswith(self._installed) else path
 
 
 def _has_input() -> bool:

@@ -11,7 +11,6 @@ import os
 import platform
 import sys
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 VERSIONED = (
@@ -26,7 +25,6 @@ VERSIONED = (
     "lightgbm",
     "mlflow",
 )
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 # Read by the dynamic loader: whatever they name changes bits, but a rerun never sets them.
 OBSERVED = ("LD_PRELOAD", "LD_LIBRARY_PATH")
 
@@ -71,12 +69,8 @@ def _libc() -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    return {f"version.{name}": _version(name) for name in VERSIONED if name in sys.modules}
-
-
-@cache
-def _version(name: str) -> str:
-    return metadata.version(DISTRIBUTIONS.get(name, name))
+    loaded = [(name, sys.modules[name]) for name in VERSIONED if name in sys.modules]
+    return {f"version.{name}": str(getattr(module, "__version__", "unknown")) for name, module in loaded}
 
 
 def _numpy() -> dict[str, str]:

@@ -71,8 +71,13 @@ def git(root: str | Path, *args: str, timeout: float | None = None) -> bytes:
 
 def find_root(where: str | Path) -> str:
     """Top folder of the repository `where` is in; RepositoryError outside of one."""
+    return _locate(where)[0]
+
+
+def _locate(where: str | Path) -> tuple[str, bool]:
+    """The top folder, and whether the history is cut off (a shallow clone)."""
     try:
-        return os.fsdecode(git(where, "rev-parse", "--show-toplevel").rstrip(b"\n"))
+        answer = git(where, "rev-parse", "--show-toplevel", "--is-shallow-repository")
     except RepositoryError as error:
         if "not a git repository" not in str(error):
             raise
@@ -81,11 +86,13 @@ def find_root(where: str | Path) -> str:
             "back to. Run `git init` and commit the program, or change into its "
             "repository."
         ) from error
+    root, _, shallow = answer.rstrip(b"\n").rpartition(b"\n")
+    return os.fsdecode(root), shallow == b"true"
 
 
 def read_state(where: str | Path) -> State:
     """Commit, changed files and root commits of the repository around `where`."""
-    root = find_root(where)
+    root, shallow = _locate(where)
     output = git(
         root,
         "status",
@@ -111,7 +118,8 @@ def read_state(where: str | Path) -> State:
                 store_files.append(path)
             else:
                 changed.append(f"{status} {path}")
-    return State(root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], _roots(root, head))
+    roots = _roots(root) if head and not shallow else []
+    return State(root, head, changed[:MAX_CHANGED], len(changed), store_files[:MAX_CHANGED], roots)
 
 
 def _entry(entry: bytes) -> tuple[str, str]:
@@ -122,13 +130,9 @@ def _entry(entry: bytes) -> tuple[str, str]:
     return fields[1].decode(), os.fsdecode(fields[-1])
 
 
-def _roots(root: str, head: str | None) -> list[str]:
-    """First commits of the history: they name the repository without its address. [] if shallow or slow."""
-    if head is None:
-        return []
+def _roots(root: str) -> list[str]:
+    """First commits of the history: they name the repository without its address. [] if that takes too long."""
     try:
-        if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-            return []
         return sorted(git(root, "rev-list", "--max-parents=0", "HEAD", timeout=ROOTS_SECONDS).decode().split())
     except RepositoryError:
         return []
