@@ -36,11 +36,13 @@ def find(url: str, text: str, file: str) -> IndexFile | None:
     """
     # Pages run to megabytes, and parsing hundreds of them whole takes longer than the downloads: look for the one
     # object around the name first.
-    position = text.find(json.dumps(file)) if _is_json(text) else -1
-    for _ in range(_MOST_NESTED if position > 0 else 0):
-        position = text.rfind("{", 0, position)
+    position = text.find(json.dumps(file)) if _is_json(text) else 0
+    for _ in range(_MOST_NESTED):
+        position = text.rfind("{", 0, max(0, position))
+        if position <= 0:
+            break
         try:
-            item, _ = _DECODER.raw_decode(text, position) if position > 0 else (None, 0)
+            item, _ = _DECODER.raw_decode(text, position)
         except ValueError:
             break
         if isinstance(item, dict) and item.get("filename") == file and isinstance(item.get("url"), str):
