@@ -1,6 +1,7 @@
 """The flake: what changes what, and what it says when something is missing."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -132,7 +133,12 @@ def test_a_file_that_git_does_not_know_is_named(checkout):
 def test_a_pinned_file_that_is_in_no_store_names_the_command(checkout, tmp_path):
     """With an empty store the message says `run-make-fetch`, and for which file; no output is left behind."""
     store = ["--store", f"local?root={tmp_path}", "--option", "build-users-group", ""]
-    done = checkout.nix("build", ".#sdk", "--no-link", *store)
+    # Nix 2.8, as root, moves what a failed build left to the path in the *real* store: that has to be read-only here.
+    shield = ["bwrap", "--cap-add", "ALL", "--dev-bind", "/", "/", "--ro-bind", "/nix", "/nix", "--"]
+    done = subprocess.run(
+        [*(shield if os.getuid() == 0 else []), "nix", "build", ".#sdk", "--no-link", *store],
+        cwd=checkout.path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode != 0
     named = re.search(r"run-make-fetch:///([\w.+-]+)", done.stderr)
     assert named, done.stderr
