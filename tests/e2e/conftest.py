@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# A user's shell is not inside `make test`, and has none of our settings.
+UNWANTED = ("MAKE", "MFLAGS", "MLFLOW_", "SAMEBITS_")
 
 
 class Clone:
@@ -22,7 +24,7 @@ class Clone:
 
     def run(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Standard output and error together, as on a terminal."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "SAMEBITS_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
         return subprocess.run(
             command, cwd=cwd or self.path, env=kept | environment, text=True, check=False, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
