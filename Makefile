@@ -21,6 +21,8 @@ nix: ## make Nix ready: installed, sandbox and flakes on (YES=1 does not ask)
 
 .PHONY: fetch
 fetch: nix ## put every pinned file into the Nix store
+	@# Reading the intents takes Python 3.11; an older one leaves the question to make lock-check.
+	@! python3 -c 'import tomllib' 2>/dev/null || python3 -m images.lock check >/dev/null
 	@python3 -m images.fetch
 
 .PHONY: build

@@ -33,7 +33,7 @@ fi
 echo "$free_gib GiB free in $store"
 
 step "3/7 pinned files into the Nix store"
-python3 -m images.fetch
+make --no-print-directory fetch
 
 step "4/7 the workspace and the example's data, built by Nix"
 mkdir -p build
