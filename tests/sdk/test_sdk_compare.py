@@ -6,7 +6,7 @@ import pickle
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from samebits.rerun import compare, content
 from samebits.store import Outputs
@@ -62,7 +62,10 @@ def test_signed_zeros_differ_and_repeats_do_not():
 
 def test_measurements_of_the_machine_are_left_out():
     """system/* metrics and our own files do not count, anything else of a similar name does."""
-    old = outputs({"system/cpu": [(0, 1.0)]}, files={"samebits/record.json": content.Content("a", 1, "a")})
+    old = outputs(
+        {"system/cpu": [(0, 1.0)], "mean_fit_time": [(0, 1.0)]},
+        files={"samebits/record.json": content.Content("a", 1, "a")},
+    )
     assert compare.compare(old, outputs(), ROOT).identical
     assert not compare.compare(outputs({"systems": [(0, 1.0)]}), outputs(), ROOT).identical
     other = outputs(files={"samebits.txt": content.Content("a", 1, "a")})
@@ -112,10 +115,12 @@ def test_an_mlmodel_counts_but_for_what_names_its_run(tmp_path):
 
 def test_an_excluded_key_takes_its_continuation_lines_along():
     """YAML folds long values: what belongs to an excluded key goes with it, the next key stays."""
-    assert content.stable_model("run_id: a\n  b\nflavors: {}\n") == "flavors: {}\n"
+    assert content.stable_model(b"run_id: a\n  b\nflavors: {}\n") == b"flavors: {}\n"
 
 
 @given(st.binary(max_size=200), st.binary(max_size=20))
+@example(b"PK\x03\x04", b"")
+@example(b"\x80\x04", b".")
 def test_other_files_count_byte_for_byte(tmp_path_factory, before, after):
     """A file is equal only to itself, except that a worktree's path stands for the repository's."""
     folder = tmp_path_factory.mktemp("files")
@@ -124,6 +129,28 @@ def test_other_files_count_byte_for_byte(tmp_path_factory, before, after):
     assert first.stable == second.stable
     assert first.sha256 != second.sha256
     assert measured(folder / "c", home + b"!").stable != first.stable
+
+
+def test_a_searchs_table_counts_but_for_its_times(tmp_path):
+    """cv_results.csv agrees whatever time it took; another score, a row more, or a broken table differs."""
+    table = "params,mean_fit_time,mean_test_score\n\"{'C': 1}\",0.5,0.9\n"
+    first = measured(tmp_path / "cv_results.csv", table.encode())
+    assert measured(tmp_path / "cv_results.csv", table.replace("0.5", "0.6").encode()).stable == first.stable
+    for other in (table.replace("0.9", "0.8"), table + table.splitlines()[1] + "\n", table + "x\n", "\xff"):
+        assert measured(tmp_path / "cv_results.csv", other.encode("latin-1")).stable != first.stable
+    assert measured(tmp_path / "other.csv", table.replace("0.5", "0.6").encode()).stable != \
+        measured(tmp_path / "other.csv", table.encode()).stable  # fmt: skip
+
+
+def test_a_searchs_picture_is_left_out_and_no_other(tmp_path):
+    """estimator.html does not count where it shows a search's times; any other estimator's counts whole."""
+    pictures = [f"<td>refit_time_</td><td>{time}</td>".encode() for time in (0.1, 0.2)]
+    first, second = (measured(tmp_path / "estimator.html", data) for data in pictures)
+    assert first.stable == second.stable
+    first, second = (measured(tmp_path / "estimator.html", data[20:]) for data in pictures)
+    assert first.stable != second.stable
+    first, second = (measured(tmp_path / "estimator.html", place.encode()) for place in (ROOT, WORKTREE))
+    assert first.stable == second.stable
 
 
 def torch_archive(path, data, serial, tensor=b"\x01\x02"):

@@ -342,10 +342,9 @@ def test_a_later_run_of_a_process_is_matched_with_its_like(project):
     assert result.code == 0, result
 
 
-def test_sklearn_autolog_models_and_plots_compare_by_content(project):
-    """Runs made by MLflow's own autologger, with its model and plots, are recorded and come out IDENTICAL."""
+def test_sklearn_autolog_models_compare_by_content(project):
+    """Runs made by MLflow's own autologger, with its model and files, are recorded and come out IDENTICAL."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("matplotlib")
     run = record_program(project, """\
 import warnings
 warnings.filterwarnings("ignore")
@@ -362,7 +361,7 @@ LogisticRegression().fit(*make_classification(random_state=1))
     result = project.samebits("rerun", run, "--json")
     assert result.code == 0, result
     assert result.json["comparison"]["metrics_compared"] >= 5
-    assert result.json["comparison"]["files_compared"] >= 7
+    assert result.json["comparison"]["files_compared"] >= 6  # five of the model, one of the run
     assert project.git("status", "--porcelain") == ""
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXCLUSIONS = [
     "files samebits/*: our own record and verdict",
     "metrics system/*: MLflow's measurements of the machine",
+    f"metrics {', '.join(content.SEARCH_TIMES)}: how long scikit-learn's searches took",
     "metrics: times of logging, and repeats of an equal value at one step (MLflow drops some of them)",
     "params: memory addresses (at 0x…) in printed objects; a worktree's path counts as the repository's",
     *content.EXCLUSIONS,
@@ -107,7 +108,11 @@ def compare(old: Outputs[content.Content], new: Outputs[content.Content], root: 
 
 
 def _stable_metrics(metrics: dict[str, list[tuple[int, float]]]) -> dict[str, list[tuple[int, float]]]:
-    return {key: history for key, history in metrics.items() if not key.startswith("system/")}
+    return {
+        key: history
+        for key, history in metrics.items()
+        if not key.startswith("system/") and key not in content.SEARCH_TIMES
+    }
 
 
 def _own_files(files: dict[str, content.Content]) -> dict[str, content.Content]:

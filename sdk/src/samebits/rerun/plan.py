@@ -113,7 +113,7 @@ def _plan_code(plan: Plan) -> None:
         present = repository.read_state(plan.root)
         if present.commit != code.commit:
             text = f"your tree is {present.commit}, which plays no part: the recorded commit is executed"
-            plan.notes.append(Reason("code", text))
+            plan.notes.append(Reason("code", f"{text} (`--here code` executes your tree)"))
 
 
 def _require_commit(root: str, code: Code) -> None:
