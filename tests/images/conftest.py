@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -149,7 +150,7 @@ def in_tools(flake_output):
 
 @pytest.fixture(scope="session")
 def newest():
-    """The start of a command line that runs a program of the newest Debian; `bind` is a folder it may write in.
+    """The command line that runs a program of the newest Debian, which sees the store and may write in `folders`.
 
     Unpacked once a machine, into the user's cache.
     """
@@ -160,11 +161,58 @@ def newest():
     enter = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--die-with-parent"]
     # The host's own /proc: with a partly covered one the kernel refuses Nix's sandbox a fresh one.
     places = ["--bind", root, "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc", "--tmpfs", "/run"]
-    shown = ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--ro-bind", "/nix", "/nix", "--ro-bind", ROOT, ROOT]  # noqa: S108
+    shown = ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--ro-bind", "/nix", "/nix"]  # noqa: S108
 
-    def command(*words: str, bind: Path, environment: dict[str, str] | None = None) -> list[str]:
-        sets = {"PATH": "/usr/bin:/usr/sbin", "HOME": str(bind), "LC_ALL": "C.UTF-8"} | (environment or {})
+    def command(*words: str, folders: list[Path], environment: dict[str, str] | None = None) -> list[str]:
+        sets = {"PATH": "/usr/bin:/usr/sbin", "HOME": str(folders[0]), "LC_ALL": "C.UTF-8"} | (environment or {})
         given = [word for name, value in sets.items() for word in ("--setenv", name, value)]
-        return [*map(str, [*enter, *places, *shown, "--bind", bind, bind, "--clearenv", *given, "--", *words])]
+        bound = [word for folder in folders for word in ("--bind", folder, folder)]
+        return [*map(str, [*enter, *places, *shown, *bound, "--clearenv", *given, "--", *words])]
 
     return command
+
+
+class Checkout:
+    """A repository of its own with the files that git knows here, as they are now."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for name in known.split("\0"):
+            if name and (ROOT / name).exists():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, path / name)
+        self.git("init", "-q")
+        self.git("add", ".")
+        self.git("-c", "user.name=T", "-c", "user.email=t@example.invalid", "commit", "-qm", "all")
+
+    def git(self, *words: str) -> str:
+        return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout
+
+    def nix(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["nix", *words], cwd=self.path, capture_output=True, text=True, check=False)
+
+    def recipes(self) -> dict[str, str]:
+        """Each package's derivation: the same one gives the same output, with nothing to build."""
+        evaluated = self.nix(
+            "eval", "--json", ".#packages.x86_64-linux", "--apply", "builtins.mapAttrs (_: p: p.drvPath)"
+        )
+        assert evaluated.returncode == 0, evaluated.stderr
+        # What enters an image also knows where it came from, so it follows every commit.
+        return {name: path for name, path in json.loads(evaluated.stdout).items() if not name.startswith("enter-")}
+
+    def append(self, name: str, text: str) -> None:
+        with (self.path / name).open("a") as file:
+            file.write(text)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.path / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{name} no longer holds {old!r} once"
+        path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="session")
+def make_checkout(tmp_path_factory):
+    """Makes repositories with this one's files, to be changed at will."""
+    return lambda: Checkout(tmp_path_factory.mktemp("checkout"))

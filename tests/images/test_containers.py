@@ -31,7 +31,7 @@ def skopeo_copy(program, *words):
 def test_a_current_skopeo_copies_it_for_docker(mlflow, newest, tmp_path):
     """`skopeo copy oci:… docker-archive:…`, and the image keeps its identity: the configuration's digest."""
     archive = tmp_path / "mlflow.tar"
-    done = skopeo_copy(newest("skopeo", bind=tmp_path), f"oci:{mlflow.path}", f"docker-archive:{archive}:{NAME}")
+    done = skopeo_copy(newest("skopeo", folders=[tmp_path]), f"oci:{mlflow.path}", f"docker-archive:{archive}:{NAME}")
     assert done.returncode == 0, done.stderr
     configuration, name = loaded_configuration(archive)
     archive.unlink()

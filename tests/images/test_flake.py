@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,43 +12,9 @@ pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
 
 
-class Checkout:
-    """A repository of its own with the files that git knows here, as they are now."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        for name in known.split("\0"):
-            if name and (ROOT / name).exists():
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, path / name)
-        self.git("init", "-q")
-        self.git("add", ".")
-        self.git("-c", "user.name=T", "-c", "user.email=t@example.invalid", "commit", "-qm", "all")
-
-    def git(self, *words: str) -> str:
-        return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout
-
-    def nix(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["nix", *words], cwd=self.path, capture_output=True, text=True, check=False)
-
-    def recipes(self) -> dict[str, str]:
-        """Each package's derivation: the same one gives the same output, with nothing to build."""
-        evaluated = self.nix(
-            "eval", "--json", ".#packages.x86_64-linux", "--apply", "builtins.mapAttrs (_: p: p.drvPath)"
-        )
-        assert evaluated.returncode == 0, evaluated.stderr
-        # What enters an image also knows where it came from, so it follows every commit.
-        return {name: path for name, path in json.loads(evaluated.stdout).items() if not name.startswith("enter-")}
-
-    def append(self, name: str, text: str) -> None:
-        with (self.path / name).open("a") as file:
-            file.write(text)
-
-
 @pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    return Checkout(tmp_path_factory.mktemp("checkout"))
+def pristine(make_checkout):
+    return make_checkout()
 
 
 @pytest.fixture

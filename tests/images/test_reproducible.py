@@ -1,0 +1,176 @@
+"""The same bits again: every layer rebuilt, under another clock, host name and core count, and by the newest Nix."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.image
+ROOT = Path(__file__).parents[2]
+LAYERS = ["debian-base", "python-mlflow", "debian-workspace", "python-workspace", "spark", "workspace-config", "sdk"]
+
+# A layer that tells its time, place and cores: what ours must never do.
+CARELESS = """
+mkdir /build/root
+{ date -u +%Y; hostname; nproc; date +%s.%N; } > /build/root/careless
+python3 "$pack" pack /build/root "$out"
+"""
+
+
+@pytest.fixture(scope="module")
+def careless(make_checkout):
+    """Makes checkouts that also have the layer above."""
+
+    def make():
+        checkout = make_checkout()
+        (checkout.path / "images/nix/careless.sh").write_text(CARELESS)
+        (checkout.path / "images/layers/careless.nix").write_text(
+            '{ layer, ... }: layer { name = "careless"; script = ../nix/careless.sh; }\n'
+        )
+        checkout.edit("images/layers/default.nix", "layers = {\n", "layers = {\n    careless = make ./careless.nix;\n")
+        checkout.git("add", ".")
+        return checkout
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def usual(careless):
+    """The builder as it is."""
+    return careless()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(careless):
+    """The same builder on a machine of another name with one core, five years later.
+
+    The clock is turned for every program: libfaketime from the lock, loaded by the tools' root and, beside fakeroot, in
+    the roots that maintainer scripts run in.
+    """
+    checkout = careless()
+    checkout.edit("images/nix/tools.nix", '++ locks.set "debian" "tools"', '++ locks.set "debian" "tools" ++ locks.set "debian" "test"')
+    library = "usr/lib/x86_64-linux-gnu/libfakeroot/libfaketime.so.1"
+    checkout.append(
+        "images/nix/tools.sh",
+        f'\ncp "$out/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1" "$out/{library}"\n'
+        f'echo "/{library}" > "$out/etc/ld.so.preload"\n',
+    )
+    in_tools = "images/nix/in-tools.sh"
+    checkout.edit(in_tools, "unshare -U -r -m", "unshare -U -r -m -u")
+    checkout.edit(in_tools, '  cd "$tools"\n', '  "$busybox" hostname elsewhere\n  cd "$tools"\n')
+    checkout.edit(in_tools, 'exec "$busybox" chroot', 'exec "$busybox" taskset 1 "$busybox" chroot')
+    checkout.edit(in_tools, "export SOURCE_DATE_EPOCH", "export FAKETIME=+1900d NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1\nexport SOURCE_DATE_EPOCH")
+    checkout.edit("images/nix/debian.sh", "libfakeroot-tcp.so\n", f"libfakeroot-tcp.so:/{library}\n")
+    return checkout
+
+
+def facts(checkout, layer):
+    """What a layer's output says of itself."""
+    link = checkout.path / f"built-{layer}"
+    done = checkout.nix("build", f".#layer-{layer}", "--out-link", str(link))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((link / "layer.json").read_text())
+
+
+def told(checkout):
+    """What the careless layer wrote down: year, host name, cores, moment."""
+    blob = subprocess.run(["zstd", "-dc", checkout.path / "built-careless/blob.tar.zst"], check=True, capture_output=True)
+    return subprocess.run(["tar", "-xO", "./careless"], input=blob.stdout, check=True, capture_output=True).stdout.split()
+
+
+def test_a_layer_that_tells_its_moment_is_caught(usual):
+    """`nix build --rebuild` disagrees with itself where a build looks at the clock."""
+    facts(usual, "careless")
+    done = usual.nix("build", ".#layer-careless", "--no-link", "--rebuild")
+    assert done.returncode != 0
+    assert "may not be deterministic" in done.stderr
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_built_again_is_the_same(flake_output, layer):
+    """`nix build --rebuild` agrees, bit by bit."""
+    flake_output(f"layer-{layer}")
+    done = subprocess.run(
+        ["nix", "build", f"{ROOT}#layer-{layer}", "--no-link", "--rebuild"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_every_layer_is_rebuilt_here(usual):
+    """The list above is complete."""
+    assert {name.removeprefix("layer-") for name in usual.recipes() if name.startswith("layer-")} == {*LAYERS, "careless"}
+
+
+def test_elsewhere_is_elsewhere(usual, elsewhere):
+    """The other clock, host name and core count are what a build there sees."""
+    digests = {facts(checkout, "careless")["digest"] for checkout in (usual, elsewhere)}
+    assert len(digests) == 2
+    (year, host, cores, _), (other_year, other_host, other_cores, _) = told(usual), told(elsewhere)
+    assert int(other_year) >= int(year) + 5
+    assert (host != other_host, other_host) == (True, b"elsewhere")
+    assert other_cores == b"1"
+    assert cores != other_cores or os.cpu_count() == 1
+
+
+@pytest.mark.parametrize("layer", ["workspace-config", "sdk", "debian-base", "python-mlflow"])
+def test_another_clock_host_and_core_count_give_the_same_bytes(usual, elsewhere, layer):
+    """Digest, uncompressed digest and size of the layer: all alike."""
+    assert facts(elsewhere, layer) == facts(usual, layer)
+
+
+@pytest.fixture(scope="module")
+def newest_nix(newest, usual, tmp_path_factory):
+    """Runs the newest Nix on a store of its own that holds the pinned files and nothing built."""
+    folder = tmp_path_factory.mktemp("newest")
+    store = f"local?root={folder}/root"
+    sys.path.insert(0, str(ROOT))
+    try:
+        from images.nixstore import flat_path, recursive_path
+    finally:
+        sys.path.remove(str(ROOT))
+    pinned = []
+    for kind in ("debian", "python"):
+        lock = json.loads((ROOT / f"images/lock/{kind}.lock.json").read_text())
+        needed = [a for a in lock["artifacts"] if {"base", "tools", "mlflow", "build"} & set(a["sets"])]
+        pinned += [flat_path(artifact["store"], artifact["sha256"]) for artifact in needed]
+        if "bootstrap" in lock:
+            pinned.append(recursive_path(lock["bootstrap"]["store"], lock["bootstrap"]["nar_sha256"]))
+    subprocess.run(["nix", "copy", "--no-check-sigs", "--to", store, *pinned], check=True, capture_output=True)
+    settings = (
+        "experimental-features = nix-command flakes\nsandbox = true\nsandbox-fallback = false\n"
+        "substitute = false\nsubstituters =\nbuild-users-group =\n"
+        "require-drop-supplementary-groups = false\n"  # in a user namespace there are none to drop
+    )
+
+    def run(*words):
+        environment = {"NIX_REMOTE": store, "NIX_CONFIG": settings}
+        command = newest("nix", *words, folders=[folder, usual.path], environment=environment)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    yield run, folder
+    subprocess.run(["chmod", "-R", "u+w", folder], check=False)
+    subprocess.run(["rm", "-rf", folder], check=False)
+
+
+def test_the_newest_nix_makes_the_same_recipes(newest_nix, usual):
+    """It is another Nix, and every derivation's path agrees with this machine's."""
+    run, _ = newest_nix
+    assert run("--version").stdout != usual.nix("--version").stdout
+    for name in ("workspace-cpu", "mlflow", "sdk"):
+        words = ["eval", "--raw", f"{usual.path}#{name}.drvPath"]
+        there, here = run(*words), usual.nix(*words)
+        assert there.stdout == here.stdout != "", there.stderr
+
+
+def test_the_newest_nix_builds_the_same_image(newest_nix, usual, mlflow):
+    """From the pinned files alone, to the same digest at the same store path."""
+    run, folder = newest_nix
+    done = run("build", f"{usual.path}#mlflow", "--no-link", "--print-out-paths")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == str(mlflow.path)
+    built = folder / "root" / mlflow.path.relative_to("/")
+    assert (built / "digest").read_text() == (mlflow.path / "digest").read_text()
+    assert (built / "index.json").read_bytes() == (mlflow.path / "index.json").read_bytes()
