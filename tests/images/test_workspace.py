@@ -75,6 +75,12 @@ def test_wheels_are_the_locked_ones(inside):
     assert told == wanted
 
 
+def test_pip_finds_one_known_conflict(enter, tmp_path):
+    """Debian's torch asks for a sympy that Debian itself does not ship; whatever else disagrees is new, and to be looked at."""
+    told = enter("python", "-m", "pip", "check", cwd=tmp_path).stdout.splitlines()
+    assert [line.partition(" has requirement ")[2].partition("=")[0] for line in told] == ["sympy"]
+
+
 def test_the_shell_has_its_tools(inside):
     """git, ssh, curl, vim, ps, tini and Java 21."""
     for command in (["git", "--version"], ["ssh", "-V"], ["curl", "--version"], ["vim", "--version"], ["ps", "ax"], ["tini", "--version"]):
