@@ -18,6 +18,7 @@ quickstart: ## from nothing to a verdict: install Nix, fetch, build, train, reru
 .PHONY: nix
 nix: ## make Nix ready: installed, sandbox and flakes on (YES=1 does not ask)
 	@images/setup-nix.sh
+	@images/untracked.sh
 
 .PHONY: fetch
 fetch: nix ## put every pinned file into the Nix store

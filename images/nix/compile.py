@@ -19,7 +19,10 @@ def main() -> None:
     sources = sorted(Path(sys.argv[1]).rglob("*.py"))
 
     def compile_part(part: list[Path]) -> int:
-        command = [sys.executable, "-m", "compileall", "-q", "-q", "--invalidation-mode", "checked-hash", "-i", "-"]
+        # -B and -f: an interpreter that loads a package at its start, as a .pth file may ask, writes byte code with a
+        # time stamp, which compileall would take for its own.
+        options = ["-f", "-q", "-q", "--invalidation-mode", "checked-hash", "-i", "-"]
+        command = [sys.executable, "-B", "-m", "compileall", *options]
         return subprocess.run(command, input="\n".join(map(str, part)), text=True, check=False).returncode
 
     parts = [sources[start::PARTS] for start in range(PARTS)]

@@ -18,7 +18,7 @@ if ! "$busybox" unshare -U -r "$busybox" true 2>/dev/null; then
   fi
   die "this machine does not let you make user namespaces, which entering the workspace without a container runtime" \
     "needs. To allow them until the next boot: $how (in /etc/sysctl.d it lasts). Inside a container, ask for a profile" \
-    "that permits unshare, or run the image itself: skopeo copy oci:\$(nix build --print-out-paths .#$name) …"
+    "that permits unshare, or run the image itself: nix build .#$name && skopeo copy oci:./result …"
 fi
 
 project=$PWD

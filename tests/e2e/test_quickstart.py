@@ -112,3 +112,14 @@ def one_byte_apart(source: Path, target: Path) -> None:
                 content, left = content.replace(b"# ", b"#_", 1), 0
             new.writestr(item, content)
     assert not left
+
+
+def test_a_file_that_git_does_not_know_stops_the_build(clone, first):
+    """Flakes would leave it out without a word: the message names it and what to do."""
+    stray = clone.path / "sdk/src/samebits/stray.py"
+    stray.write_text("")
+    refused = clone.run("make", "build", YES="1")
+    stray.unlink()
+    assert refused.returncode != 0
+    assert "sdk/src/samebits/stray.py" in refused.stdout
+    assert "git add" in refused.stdout
