@@ -21,6 +21,8 @@ as_root() {
 }
 # A user's shell often lacks the folders where Nix installs itself.
 PATH=$PATH:/nix/var/nix/profiles/default/bin:$HOME/.nix-profile/bin
+# What is switched on for make's own commands is not switched on for those that people type.
+unset NIX_CONFIG
 configuration=${NIX_CONF_DIR:-/etc/nix}/nix.conf
 
 missing=
@@ -60,8 +62,8 @@ echo "$shown" | grep -q '^sandbox = true$' || lines="sandbox = true
 sandbox-fallback = false"
 case "$(echo "$shown" | sed -n 's/^experimental-features = //p')" in
   *flakes*nix-command* | *nix-command*flakes*) ;;
-  *) lines="$lines
-extra-experimental-features = nix-command flakes" ;;
+  *) lines="${lines:+$lines
+}extra-experimental-features = nix-command flakes" ;;
 esac
 if [ -n "$lines" ]; then
   ask "To be added to $configuration: $(echo "$lines" | tr '\n' ';')"

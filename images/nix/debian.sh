@@ -4,14 +4,13 @@ set -euo pipefail
 root=/build/root
 mkdir "$root"
 
-# The sandbox forbids setuid bits and has one user only: fakeroot remembers both instead. Its daemon stays in the
-# foreground: daemonised, it puts its sockets on the standard file descriptors, and now and then answers a process with
-# nothing or with another's file (a stress run of 40 installs hit it; none in this form).
-exec 8< <(exec faked-tcp --foreground </dev/null 2>/dev/null)
+# The sandbox forbids setuid bits and has one user only: fakeroot remembers both instead. Over System V's message queues,
+# because its TCP daemon loses its place in a message that arrives in two parts (docs/adr/0003).
+exec 8< <(exec faked-sysv --foreground </dev/null 2>/dev/null)
 IFS=: read -r FAKEROOTKEY faked <&8
 trap 'kill "$faked"' EXIT
 fakelib=/usr/lib/x86_64-linux-gnu/libfakeroot
-export FAKEROOTKEY FAKEROOTDONTTRYCHOWN=1 LD_PRELOAD=$fakelib/libfakeroot-tcp.so
+export FAKEROOTKEY FAKEROOTDONTTRYCHOWN=1 LD_PRELOAD=$fakelib/libfakeroot-sysv.so
 
 debs=()
 while read -r path _; do debs+=("$path"); done <<<"$artifacts"

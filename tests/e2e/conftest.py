@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A user's shell is not inside `make test`, and has none of our settings.
-UNWANTED = ("MAKE", "MFLAGS", "MLFLOW_", "SAMEBITS_")
+UNWANTED = ("MAKE", "MFLAGS", "MLFLOW_", "SAMEBITS_", "NIX_CONFIG")
 
 
 class Clone:

@@ -111,7 +111,7 @@ def test_links_modes_owners_and_one_time(make):
     (build.root / "gone").symlink_to("nowhere")
     os.link(build.root / "file", build.root / "hard")
     script = "chown 0:42 /build/root/file && chmod 4755 /build/root/setuid && python3 /build/pack.py pack /build/root /build/out"
-    done = build.in_tools(build.folder, "sh", "-c", f"FAKEROOTDONTTRYCHOWN=1 fakeroot-tcp sh -euc '{script}'")
+    done = build.in_tools(build.folder, "sh", "-c", f"FAKEROOTDONTTRYCHOWN=1 fakeroot-sysv sh -euc '{script}'")
     assert done.returncode == 0, done.stderr
     by_name = {m.name: m for m in build.members()}
     assert (by_name["./file"].uid, by_name["./file"].gid) == (0, 42)

@@ -62,7 +62,7 @@ def elsewhere(careless):
     checkout.edit(in_tools, '  cd "$tools"\n', '  "$busybox" hostname elsewhere\n  cd "$tools"\n')
     checkout.edit(in_tools, 'exec "$busybox" chroot', 'exec "$busybox" taskset 1 "$busybox" chroot')
     checkout.edit(in_tools, "export SOURCE_DATE_EPOCH", "export FAKETIME=+1900d NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1\nexport SOURCE_DATE_EPOCH")
-    checkout.edit("images/nix/debian.sh", "libfakeroot-tcp.so\n", f"libfakeroot-tcp.so:/{library}\n")
+    checkout.edit("images/nix/debian.sh", "libfakeroot-sysv.so\n", f"libfakeroot-sysv.so:/{library}\n")
     return checkout
 
 
