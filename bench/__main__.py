@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import build, fetch, table
+from bench import build, fetch, quickstart, table
 from bench.timing import Row
 
 
@@ -19,7 +19,12 @@ def record_in_workspace() -> list[Row]:
     return [Row.from_dict(row) for row in json.loads(result.stdout)]
 
 
-PARTS = {"record": record_in_workspace, "build": build.measure, "fetch": fetch.measure}
+PARTS = {
+    "record": record_in_workspace,
+    "build": build.measure,
+    "fetch": fetch.measure,
+    "quickstart": quickstart.measure,
+}
 
 
 def main() -> int:

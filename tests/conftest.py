@@ -1,11 +1,14 @@
 """What several folders of tests share: the images as `nix build` makes them."""
 
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+# A shell starts what it puts in the background with Ctrl-C ignored, and every child inherits that; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
