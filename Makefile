@@ -70,6 +70,7 @@ lock-diff: .venv ## what changed in the locks since OLD (a commit; default HEAD)
 .PHONY: check
 check: .venv lock-check ## style, types, directions of imports: what needs no build
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=.:sdk/src .venv/bin/lint-imports
 
@@ -82,6 +83,7 @@ test-tools:
 	@tests/install.sh
 
 .PHONY: bench
-bench: nix .venv ## the benchmarks, as ratios to a peer measured in the same run
+bench: nix .venv fetch ## the benchmarks, as ratios to a peer measured in the same run (root, 30 GB, half an hour)
+	@tests/install.sh bench
 	@mkdir -p build
 	$(PYTHON) -m bench --write docs/benchmarks.md --json build/bench.json

@@ -30,9 +30,7 @@ PARTS = {
 def main() -> int:
     """Run the chosen parts, print the table, write the files; 1 when an aim was missed."""
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of {', '.join(PARTS)}"
-    )
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument("--write", type=Path, metavar="FILE", help="update the table in this Markdown file")
     options = parser.parse_args()

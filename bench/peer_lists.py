@@ -24,9 +24,7 @@ def debian_sources(intent: dict[str, dict[str, list[str]]]) -> list[str]:
     if lacking:
         sys.exit(f"apt's sources on this machine name no mirror of {', '.join(lacking)}: add one to compare.")
     return [
-        f"deb {mirrors[archive][0]} {suite} main"
-        for archive, suites in intent["archives"].items()
-        for suite in suites
+        f"deb {mirrors[archive][0]} {suite} main" for archive, suites in intent["archives"].items() for suite in suites
     ]
 
 

@@ -50,9 +50,7 @@ def measure(processes: int = PROCESSES, runs: int = RUNS) -> list[Row]:
             later = in_turns(recorded, bare, runs)
     aim = f"≤ {AIM * 1000:.0f} ms more"
     return [
-        Row(
-            "record a process' first run, autolog() included", first[0], PEER, first[1], aim, {"excess": AIM}
-        ),
+        Row("record a process' first run, autolog() included", first[0], PEER, first[1], aim, {"excess": AIM}),
         Row("record each further run", later[0], PEER, later[1], aim, {"excess": AIM}),
     ]
 

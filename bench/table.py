@@ -23,9 +23,7 @@ def render(rows: Sequence[Row]) -> str:
     lines = ["| what | ours | peer | ours / peer | aim | |", "|---|---:|---:|---:|---|---|"]
     for row in rows:
         ours, theirs = spread(row.ours), f"{spread(row.theirs)} ({row.peer})"
-        lines.append(
-            f"| {row.name} | {ours} | {theirs} | {factor(row.ratio)} | {row.aim} | {MARKS[row.met]} |"
-        )
+        lines.append(f"| {row.name} | {ours} | {theirs} | {factor(row.ratio)} | {row.aim} | {MARKS[row.met]} |")
     return "\n".join(lines)
 
 
@@ -37,13 +35,7 @@ def spread(samples: Sequence[float]) -> str:
 
 def duration(seconds: float) -> str:
     """Give seconds with three digits, or milliseconds below one."""
-    return (
-        f"{seconds * 1000:.0f} ms"
-        if seconds < 1
-        else f"{seconds:.3g} s"
-        if seconds < 100
-        else f"{seconds:.0f} s"
-    )
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
 def factor(ratio: float) -> str:

@@ -51,9 +51,7 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether the aim was met; None where there is none."""
-        return (
-            all(getattr(self, measure) <= most for measure, most in self.most.items()) if self.most else None
-        )
+        return all(getattr(self, measure) <= most for measure, most in self.most.items()) if self.most else None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything measured and said, for JSON."""
@@ -73,9 +71,7 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(
-    ours: Callable[[], float], theirs: Callable[[], float], rounds: int
-) -> tuple[list[float], list[float]]:
+def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
     """Take `rounds` pairs, changing who goes first, so that a machine that gets slower treats both alike."""
     results: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds):

@@ -132,9 +132,7 @@ class Client:
         host, port = parts.hostname or "", parts.port
         near = urlsplit(proxy) if proxy else parts
         if near.scheme not in ("http", "https"):
-            raise RefusedError(
-                f"the proxy {shown(proxy)} is of a kind that is not supported: use an HTTP proxy"
-            )
+            raise RefusedError(f"the proxy {shown(proxy)} is of a kind that is not supported: use an HTTP proxy")
         limit = min(self._timeout, _LONGEST_CONNECT)
         connection: http.client.HTTPConnection
         if parts.scheme == "https":

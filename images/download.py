@@ -62,9 +62,7 @@ class Source(Protocol):
 class Downloader:
     """Brings files to `folder`; several threads may use one, each for another file. `stop` ends it soon."""
 
-    def __init__(
-        self, folder: Path, client: Client, meter: Meter, patience: Patience, stop: threading.Event
-    ) -> None:
+    def __init__(self, folder: Path, client: Client, meter: Meter, patience: Patience, stop: threading.Event) -> None:
         self.meter = meter
         self.stop = stop
         self._folder = folder
@@ -96,9 +94,7 @@ class Downloader:
                     troubles.append(error)
         serious = [error for error in troubles if not isinstance(error, GoneError)]
         kind = RefusedError if serious else GoneError
-        raise kind(
-            "; ".join(dict.fromkeys(map(str, serious or troubles))) or "there is nowhere to ask for it"
-        )
+        raise kind("; ".join(dict.fromkeys(map(str, serious or troubles))) or "there is nowhere to ask for it")
 
     def _ask(self, source: Source, artifact: Artifact) -> Sequence[Place]:
         def places() -> Sequence[Place]:
@@ -110,9 +106,7 @@ class Downloader:
         part = self._folder / f"{artifact.sha256}.part"
         checked = self._folder / artifact.sha256 / artifact.store
         try:
-            if (
-                checked.exists()
-            ):  # an interrupted run had it complete: it is checked again like any partial file
+            if checked.exists():  # an interrupted run had it complete: it is checked again like any partial file
                 checked.replace(part)
             self._fill(artifact, place, part)
             checked.parent.mkdir(exist_ok=True)
@@ -186,9 +180,7 @@ class _Attempt:
                 answer = downloader.open(self._place, self._have)
                 try:
                     if answer.size not in (None, size):
-                        raise CorruptError(
-                            f"{self._where} has {answer.size} bytes where the lock pins {size}"
-                        )
+                        raise CorruptError(f"{self._where} has {answer.size} bytes where the lock pins {size}")
                     if answer.start != self._have:  # no Range there: it sends everything
                         self._start_over(stream)
                     self._copy(answer, stream, downloader.stop)
@@ -227,9 +219,7 @@ class _Attempt:
                 return
             self._have += count
             if self._have > self._artifact.size:
-                raise CorruptError(
-                    f"{self._where} has more bytes than the {self._artifact.size} that are pinned"
-                )
+                raise CorruptError(f"{self._where} has more bytes than the {self._artifact.size} that are pinned")
             self._digest.update(buffer[:count])
             stream.write(buffer[:count])
             self._meter.reached(self._artifact.sha256, self._have)

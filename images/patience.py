@@ -35,9 +35,7 @@ class Patience:
     fails at once, so that an outage does not last. `tell` gets a sentence now and then on what is waited for.
     """
 
-    def __init__(
-        self, stop: threading.Event, tell: Callable[[str], None], tries: int = 5, wait: float = 0.5
-    ) -> None:
+    def __init__(self, stop: threading.Event, tell: Callable[[str], None], tries: int = 5, wait: float = 0.5) -> None:
         self._stop = stop
         self._tell = tell
         self._tries = tries

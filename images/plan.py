@@ -57,9 +57,7 @@ def make(lock_dir: Path, sets: Sequence[str]) -> Plan:
     known = sorted({name for lock in locks for artifact in lock.artifacts for name in artifact.sets})
     unknown = sorted(set(sets) - set(known))
     if unknown:
-        raise SamebitsImageError(
-            f"No lock has the set {', '.join(unknown)}. The sets are {', '.join(known)}."
-        )
+        raise SamebitsImageError(f"No lock has the set {', '.join(unknown)}. The sets are {', '.join(known)}.")
 
     def chosen(item: Wanted) -> bool:
         return not sets or not set(sets).isdisjoint(item.artifact.sets)

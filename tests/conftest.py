@@ -51,7 +51,11 @@ def enter(flake_output):
 
     def run(*command: str | bytes, **options) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, *command], capture_output=True, check=False, stdin=subprocess.DEVNULL, **({"text": True} | options)
+            [program, *command],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **({"text": True} | options),
         )
 
     return run

@@ -56,9 +56,20 @@ def pack(root: bytes, out: Path, paths: list[bytes]) -> None:
     out.mkdir()
     blob = out / "blob.tar.zst"
     tar = subprocess.Popen(
-        ["tar", "--create", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--numeric-owner",
-         f"--mtime=@{MTIME}", "--no-recursion", "--null", "--verbatim-files-from", f"--files-from={names}"],
-        cwd=root, stdout=subprocess.PIPE,
+        [
+            "tar",
+            "--create",
+            "--format=posix",
+            "--pax-option=delete=atime,delete=ctime",
+            "--numeric-owner",
+            f"--mtime=@{MTIME}",
+            "--no-recursion",
+            "--null",
+            "--verbatim-files-from",
+            f"--files-from={names}",
+        ],
+        cwd=root,
+        stdout=subprocess.PIPE,
     )
     zstd = subprocess.Popen(["zstd", "-q", "-3", "-T0", "-o", str(blob)], stdin=subprocess.PIPE)
     diff_id = hashlib.sha256()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.image
+
+
 def test_one_command_ends_in_identical(first, clone):
     """`make quickstart YES=1` on a fresh clone proves a run of its own and leaves the clone clean."""
     assert first.returncode == 0, first.stdout[-3000:]

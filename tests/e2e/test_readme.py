@@ -10,9 +10,7 @@ pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
+    line for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
 # `make test` is this very run, and .ci/run calls it; the quickstart ran before any of these.
 ELSEWHERE = {"make quickstart YES=1", "make test"}

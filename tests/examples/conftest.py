@@ -15,9 +15,7 @@ FLIGHTS = (
     "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,"
     "origin,dest,air_time,distance,hour,minute,time_hour"
 )
-WEATHER = (
-    "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"
-)
+WEATHER = "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"
 PLANES = "tailnum,year,type,manufacturer,model,engines,seats,speed,engine"
 
 
@@ -50,9 +48,7 @@ class Tables:
 
     def year(self) -> list[str]:
         """Two flights of every month, with different delays."""
-        return [
-            self.flight(month=month, day=day, arr=month + day) for month in range(1, 13) for day in (1, 2)
-        ]
+        return [self.flight(month=month, day=day, arr=month + day) for month in range(1, 13) for day in (1, 2)]
 
     def write(self, flights=None, weather=None, planes=("N1,2003,x,BOEING,737,2,150,NA,jet",)) -> Path:
         """Write the three files of the given lines and return their folder."""

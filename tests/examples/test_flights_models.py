@@ -27,9 +27,7 @@ def parts(tables):
             arr = 4 * (hour - 12) + (20 if carrier == "UA" else 0) + draw.randrange(-3, 4)
             tail = draw.choice(["N1", "NA"])
             lines.append(
-                tables.flight(
-                    month=month, day=draw.randrange(1, 28), hour=hour, carrier=carrier, arr=arr, tail=tail
-                )
+                tables.flight(month=month, day=draw.randrange(1, 28), hour=hour, carrier=carrier, arr=arr, tail=tail)
             )
     return data.split(data.join(data.read(data.files(tables.write(lines)))))
 
@@ -39,9 +37,7 @@ def test_encoding_is_all_numbers(parts):
     encoding = Encoding.fit(parts.train)
     for part in (parts.train, parts.validation, parts.test):
         inputs = encoding.transform(part)
-        assert list(inputs.columns) == CATEGORIES + NUMBERS + [
-            f"{name}_missing" for name in encoding.may_miss
-        ]
+        assert list(inputs.columns) == CATEGORIES + NUMBERS + [f"{name}_missing" for name in encoding.may_miss]
         assert (inputs.dtypes == "float32").all()
         assert np.isfinite(inputs.to_numpy()).all()
 

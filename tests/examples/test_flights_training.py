@@ -67,9 +67,7 @@ def train(project: Path, database: str, seed: int) -> Outcome:
     with sqlite3.connect(project / f"{database}.db") as connection:
         metrics = [
             (name, step, struct.pack(">d", value).hex())
-            for name, step, value in connection.execute(
-                "SELECT key, step, value FROM metrics ORDER BY key, step"
-            )
+            for name, step, value in connection.execute("SELECT key, step, value FROM metrics ORDER BY key, step")
         ]
         [(run_folder,)] = connection.execute("SELECT artifact_uri FROM runs")
         [(model_folder,)] = connection.execute("SELECT artifact_location FROM logged_models")
@@ -81,9 +79,7 @@ def train(project: Path, database: str, seed: int) -> Outcome:
         for path in folder.rglob("*"):
             if path.is_file():
                 files[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    record = json.loads(
-        (project / run_folder.removeprefix("file://") / "samebits" / "record.json").read_text()
-    )
+    record = json.loads((project / run_folder.removeprefix("file://") / "samebits" / "record.json").read_text())
     return Outcome(metrics, files, record, output)
 
 

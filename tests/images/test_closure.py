@@ -103,7 +103,9 @@ def test_nar_hashes_are_nix_s_own(workspace_image):
     """Every hash in the manifest is the one in Nix's database."""
     manifest = json.loads((workspace_image / "closure/closure.json").read_text())
     paths = [entry["path"] for entry in manifest["paths"]]
-    told = subprocess.run(["nix-store", "-q", "--hash", *paths], check=True, capture_output=True, text=True).stdout.split()
+    told = subprocess.run(
+        ["nix-store", "-q", "--hash", *paths], check=True, capture_output=True, text=True
+    ).stdout.split()
     hexadecimal = subprocess.run(
         ["nix-hash", "--type", "sha256", "--to-base16", *(line.removeprefix("sha256:") for line in told)],
         check=True, capture_output=True, text=True,

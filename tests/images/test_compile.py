@@ -32,7 +32,11 @@ def compiled(tmp_path, in_tools):
 
 def test_what_python_imports_at_its_start_is_compiled_like_the_rest(compiled):
     """A package that every interpreter loads (setuptools has one) carries no time stamp either."""
-    sources = {"sitecustomize.py": "import eager\n", "eager/__init__.py": "from . import part\n", "eager/part.py": "x = 1\n"}
+    sources = {
+        "sitecustomize.py": "import eager\n",
+        "eager/__init__.py": "from . import part\n",
+        "eager/part.py": "x = 1\n",
+    }
     sources |= {f"many/m{n}.py": f"x = {n}\n" for n in range(40)}
     first, second = (compiled(sources, moment) for moment in (1_000_000_000, 1_500_000_000))
     assert len(first) == len(sources)

@@ -24,7 +24,10 @@ def loaded_configuration(archive: Path) -> tuple[dict, str]:
 
 def skopeo_copy(program, *words):
     return subprocess.run(
-        [*program, "--insecure-policy", "copy", "--quiet", *map(str, words)], capture_output=True, text=True, check=False
+        [*program, "--insecure-policy", "copy", "--quiet", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -43,7 +46,10 @@ def test_an_old_skopeo_copies_it_in_two_steps(mlflow, tmp_path):
     """Before 1.14 skopeo refuses zstd for docker-archive; recompressed on the way through a folder it is the same image."""
     archive, folder = tmp_path / "mlflow.tar", tmp_path / "gzip"
     gzip = ["--dest-compress", "--dest-compress-format", "gzip", "--dest-compress-level", "1"]
-    for words in ([*gzip, f"oci:{mlflow.path}", f"dir:{folder}"], [f"dir:{folder}", f"docker-archive:{archive}:{NAME}"]):
+    for words in (
+        [*gzip, f"oci:{mlflow.path}", f"dir:{folder}"],
+        [f"dir:{folder}", f"docker-archive:{archive}:{NAME}"],
+    ):
         done = skopeo_copy(["skopeo"], *words)
         assert done.returncode == 0, done.stderr
     configuration, _ = loaded_configuration(archive)
@@ -59,7 +65,11 @@ class Containerd:
 
     def ctr(self, *words) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["ctr", "--address", self.socket, *map(str, words)], capture_output=True, text=True, check=False, timeout=300
+            ["ctr", "--address", self.socket, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     def run(self, *command) -> subprocess.CompletedProcess[str]:

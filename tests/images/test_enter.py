@@ -58,7 +58,9 @@ def test_the_folder_of_the_tracking_store_does_not_make_the_project_dirty(enter,
     assert state.stdout == ""
 
 
-@pytest.mark.parametrize("word", ["", " ", "two words", "it's \"quoted\"", "$HOME `id` \\", "line\nbreak", "-x", "ü", "*"])
+@pytest.mark.parametrize(
+    "word", ["", " ", "two words", 'it\'s "quoted"', "$HOME `id` \\", "line\nbreak", "-x", "ü", "*"]
+)
 def test_arguments_arrive_as_they_are(enter, project, word):
     """No shell stands between the two command lines."""
     program = "import os, sys; sys.stdout.buffer.write(os.fsencode(repr(sys.argv[1:])))"
@@ -150,10 +152,16 @@ def test_forbidden_user_namespaces_are_explained(flake_output, project):
     program = flake_output("enter-workspace-cpu") / "bin/enter-workspace-cpu"
     forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     done = subprocess.run(
-        ["unshare", "-Urm", "sh", "-c", forbid, "sh", program, "true"], cwd=project, capture_output=True, text=True, check=False
+        ["unshare", "-Urm", "sh", "-c", forbid, "sh", program, "true"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == EXIT_ERROR
     assert "user namespaces" in done.stderr
     assert "sysctl -w" in done.stderr
-    allowed = subprocess.run(["unshare", "-Urm", program, "true"], cwd=project, capture_output=True, text=True, check=False)
+    allowed = subprocess.run(
+        ["unshare", "-Urm", program, "true"], cwd=project, capture_output=True, text=True, check=False
+    )
     assert allowed.returncode == 0, allowed.stderr

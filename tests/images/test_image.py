@@ -130,7 +130,9 @@ def test_what_only_maintainer_scripts_make_is_there(workspace):
         files |= layer.files
     assert {"./etc/ld.so.cache", "./etc/ssl/certs/ca-certificates.crt", "./etc/ssl/certs/java/cacerts"} <= set(files)
     assert files["./etc/alternatives/java"].link == "/usr/lib/jvm/java-21-openjdk-amd64/bin/java"
-    assert {"./etc/passwd", "./etc/pam.d/common-auth", "./var/lib/dpkg/status", "./var/lib/dpkg/available"} <= set(files)
+    assert {"./etc/passwd", "./etc/pam.d/common-auth", "./var/lib/dpkg/status", "./var/lib/dpkg/available"} <= set(
+        files
+    )
 
 
 def test_nothing_of_the_machine_that_built_it_is_left(workspace):
@@ -138,7 +140,13 @@ def test_nothing_of_the_machine_that_built_it_is_left(workspace):
     files = {}
     for layer in workspace.layers:
         files |= layer.files
-    for name in ("etc/machine-id", "etc/passwd-", "var/cache/ldconfig/aux-cache", "usr/sbin/policy-rc.d", "etc/resolv.conf"):
+    for name in (
+        "etc/machine-id",
+        "etc/passwd-",
+        "var/cache/ldconfig/aux-cache",
+        "usr/sbin/policy-rc.d",
+        "etc/resolv.conf",
+    ):
         assert f"./{name}" not in files
     assert not [e.name for e in files.values() if e.name.startswith("./var/log/") and e.kind == b"0"]
     assert {entry.kind for entry in files.values()} <= {b"0", b"1", b"2", b"5"}, "no devices, no pipes"

@@ -33,6 +33,8 @@ def test_the_check_catches_a_build_that_differs(tmp_path):
         ' args = [ "sh" "-c" "${busybox}/busybox date +%s%N > $out; ${busybox}/busybox sleep 1.1" ]; }'
     )
     subprocess.run(["nix-build", str(program), "--no-out-link"], check=True, capture_output=True)
-    again = subprocess.run(["nix-build", str(program), "--no-out-link", "--check"], check=False, capture_output=True, text=True)
+    again = subprocess.run(
+        ["nix-build", str(program), "--no-out-link", "--check"], check=False, capture_output=True, text=True
+    )
     assert again.returncode != 0
     assert "not be deterministic" in again.stderr

@@ -50,7 +50,11 @@ def elsewhere(careless):
     the roots that maintainer scripts run in.
     """
     checkout = careless()
-    checkout.edit("images/nix/tools.nix", '++ locks.set "debian" "tools"', '++ locks.set "debian" "tools" ++ locks.set "debian" "test"')
+    checkout.edit(
+        "images/nix/tools.nix",
+        '++ locks.set "debian" "tools"',
+        '++ locks.set "debian" "tools" ++ locks.set "debian" "test"',
+    )
     library = "usr/lib/x86_64-linux-gnu/libfakeroot/libfaketime.so.1"
     checkout.append(
         "images/nix/tools.sh",
@@ -61,7 +65,11 @@ def elsewhere(careless):
     checkout.edit(in_tools, "unshare -U -r -m", "unshare -U -r -m -u")
     checkout.edit(in_tools, '  cd "$tools"\n', '  "$busybox" hostname elsewhere\n  cd "$tools"\n')
     checkout.edit(in_tools, 'exec "$busybox" chroot', 'exec "$busybox" taskset 1 "$busybox" chroot')
-    checkout.edit(in_tools, "export SOURCE_DATE_EPOCH", "export FAKETIME=+1900d NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1\nexport SOURCE_DATE_EPOCH")
+    checkout.edit(
+        in_tools,
+        "export SOURCE_DATE_EPOCH",
+        "export FAKETIME=+1900d NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1\nexport SOURCE_DATE_EPOCH",
+    )
     checkout.edit("images/nix/debian.sh", "libfakeroot-sysv.so\n", f"libfakeroot-sysv.so:/{library}\n")
     return checkout
 
@@ -76,8 +84,12 @@ def facts(checkout, layer):
 
 def told(checkout):
     """What the careless layer wrote down: year, host name, cores, moment."""
-    blob = subprocess.run(["zstd", "-dc", checkout.path / "built-careless/blob.tar.zst"], check=True, capture_output=True)
-    return subprocess.run(["tar", "-xO", "./careless"], input=blob.stdout, check=True, capture_output=True).stdout.split()
+    blob = subprocess.run(
+        ["zstd", "-dc", checkout.path / "built-careless/blob.tar.zst"], check=True, capture_output=True
+    )
+    return subprocess.run(
+        ["tar", "-xO", "./careless"], input=blob.stdout, check=True, capture_output=True
+    ).stdout.split()
 
 
 def test_elsewhere_is_elsewhere(usual, elsewhere):

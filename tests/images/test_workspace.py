@@ -14,7 +14,35 @@ import pytest
 
 pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
-MODULES = ["torch", "lightning", "sklearn", "pandas", "pyarrow", "matplotlib", "mlflow", "mlflow.pytorch", "pyspark", "prestodb", "feast", "boto3", "s3fs", "duckdb", "redis", "psycopg", "samebits", "jupyterlab", "jupyterhub", "jupyterlab_git", "jupyter_resource_usage", "tensorboard", "threadpoolctl", "ipykernel", "feast.infra.online_stores.postgres_online_store.postgres", "feast.infra.online_stores.redis", "feast.infra.offline_stores.duckdb"]
+MODULES = [
+    "torch",
+    "lightning",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "mlflow",
+    "mlflow.pytorch",
+    "pyspark",
+    "prestodb",
+    "feast",
+    "boto3",
+    "s3fs",
+    "duckdb",
+    "redis",
+    "psycopg",
+    "samebits",
+    "jupyterlab",
+    "jupyterhub",
+    "jupyterlab_git",
+    "jupyter_resource_usage",
+    "tensorboard",
+    "threadpoolctl",
+    "ipykernel",
+    "feast.infra.online_stores.postgres_online_store.postgres",
+    "feast.infra.online_stores.redis",
+    "feast.infra.offline_stores.duckdb",
+]
 
 
 @pytest.fixture
@@ -51,7 +79,8 @@ def test_dpkg_is_clean_and_holds_what_the_lock_says(inside):
     """Real dpkg, every package configured, each at its locked version."""
     assert inside("dpkg", "--audit") == ""
     told = dict(
-        line.split("\t") for line in inside("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\t${Version}\n").splitlines()
+        line.split("\t")
+        for line in inside("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\t${Version}\n").splitlines()
     )
     lock = json.loads((ROOT / "images/lock/debian.lock.json").read_text())
     wanted = {f"ii {a['name']}": a["version"] for a in lock["artifacts"] if {"base", "workspace"} & set(a["sets"])}
@@ -83,7 +112,14 @@ def test_pip_finds_one_known_conflict(enter, tmp_path):
 
 def test_the_shell_has_its_tools(inside):
     """git, ssh, curl, vim, ps, tini and Java 21."""
-    for command in (["git", "--version"], ["ssh", "-V"], ["curl", "--version"], ["vim", "--version"], ["ps", "ax"], ["tini", "--version"]):
+    for command in (
+        ["git", "--version"],
+        ["ssh", "-V"],
+        ["curl", "--version"],
+        ["vim", "--version"],
+        ["ps", "ax"],
+        ["tini", "--version"],
+    ):
         inside(*command)
     assert "21." in inside("sh", "-c", "java -version 2>&1")
 
@@ -106,7 +142,10 @@ def test_jupyterlab_s_extensions_are_enabled(inside):
     """git and the resource monitor, on both sides."""
     labs = inside("sh", "-c", "jupyter labextension list 2>&1")
     servers = inside("sh", "-c", "jupyter server extension list 2>&1")
-    for lab, server in (("@jupyterlab/git", "jupyterlab_git"), ("@jupyter-server/resource-usage", "jupyter_resource_usage")):
+    for lab, server in (
+        ("@jupyterlab/git", "jupyterlab_git"),
+        ("@jupyter-server/resource-usage", "jupyter_resource_usage"),
+    ):
         assert re.search(rf"{lab} v\S+ .*enabled.*OK", labs)
         assert re.search(rf"{server} \S+ .*OK", servers)
 

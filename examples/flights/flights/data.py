@@ -124,9 +124,7 @@ def join(tables: Tables) -> pd.DataFrame:
         departures=flights.groupby(["origin", "time_hour"])["origin"].transform("size"),
     )
     for keys in RUNNING_LATE:
-        flights = flights.merge(
-            running_late(tables.flights, keys), on=[*keys, "time_hour"], how="left", validate="m:1"
-        )
+        flights = flights.merge(running_late(tables.flights, keys), on=[*keys, "time_hour"], how="left", validate="m:1")
     return flights.drop(columns=["dep_delay", "wind_dir", "built", "tailnum"])
 
 

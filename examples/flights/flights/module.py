@@ -63,8 +63,6 @@ def batches(inputs: Tensor, delays: Tensor, size: int, seed: int | None) -> Data
     """
     rows = TensorDataset(inputs, delays)
     order = (
-        SequentialSampler(rows)
-        if seed is None
-        else RandomSampler(rows, generator=torch.Generator().manual_seed(seed))
+        SequentialSampler(rows) if seed is None else RandomSampler(rows, generator=torch.Generator().manual_seed(seed))
     )
     return DataLoader(rows, sampler=BatchSampler(order, size, drop_last=False), batch_size=None)

@@ -48,9 +48,7 @@ def summary(table: pd.DataFrame) -> str:
         "It draws with": rivals[draw],
         "It does NOT beat": rivals[~draw & (rivals["worse"] < 0)],
     }
-    sentences = [
-        f"On the test months the network is off by {table.loc[MODEL, 'mae']:.2f} minutes on average."
-    ]
+    sentences = [f"On the test months the network is off by {table.loc[MODEL, 'mae']:.2f} minutes on average."]
     for words, group in groups.items():
         if len(group):
             listed = ", ".join(f"{name} ({mae:.2f})" for name, mae in group["mae"].items())
@@ -78,9 +76,7 @@ def draw(
     learning.plot(epochs, [train for train, _ in history], marker="o", label="training, with dropout")
     learning.plot(epochs, [validation for _, validation in history], marker="o", label="validation")
     learning.axhline(baseline, color="grey", linestyle="--", label="validation, always the median")
-    learning.set(
-        title="Learning curve", xlabel="epoch", ylabel="mean absolute error (min)", xticks=list(epochs)
-    )
+    learning.set(title="Learning curve", xlabel="epoch", ylabel="mean absolute error (min)", xticks=list(epochs))
     learning.legend()
 
     tenths = [tenth for tenth in np.array_split(np.argsort(predicted, kind="stable"), 10) if len(tenth)]
@@ -89,8 +85,6 @@ def draw(
     ends = [min(expected + observed), max(expected + observed)]
     calibration.plot(ends, ends, color="grey", linestyle="--")
     calibration.plot(expected, observed, marker="o")
-    calibration.set(
-        title="Calibration, test months", xlabel="predicted (min)", ylabel="observed median (min)"
-    )
+    calibration.set(title="Calibration, test months", xlabel="predicted (min)", ylabel="observed median (min)")
     # Software would be matplotlib's version, which is no property of the result.
     figure.savefig(path, dpi=100, metadata={"Software": None})

@@ -41,9 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=_positive, default=3, help="passes over the training months (3)")
     parser.add_argument("--seed", type=int, default=2013, help="decides all random numbers (2013)")
     parser.add_argument("--batch-size", type=_positive, default=1024, help="flights per step (1024)")
-    parser.add_argument(
-        "--hidden", type=_positive_even, default=128, help="width of the first layer, even (128)"
-    )
+    parser.add_argument("--hidden", type=_positive_even, default=128, help="width of the first layer, even (128)")
     parser.add_argument("--rows", type=_positive, help="use only about this many flights, for a quick try")
     parser.add_argument("--data", type=Path, default=folder, help="folder of the data files (data/)")
     return parser
