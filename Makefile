@@ -2,8 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(PATH):/nix/var/nix/profiles/default/bin:$(HOME)/.nix-profile/bin
-# Flakes, also where nix.conf does not switch them on.
-export NIX_CONFIG := extra-experimental-features = nix-command flakes
+# Flakes, also where nix.conf does not switch them on; and a layer a core at a time, where Nix's default is one.
+define NIX_CONFIG
+extra-experimental-features = nix-command flakes
+max-jobs = auto
+endef
+export NIX_CONFIG
 PYTHON := .venv/bin/python
 WORKSPACE := nix run "$(CURDIR)\#workspace-cpu" --
 

@@ -18,7 +18,7 @@ die() {
 step "1/7 Nix, with its sandbox"
 images/setup-nix.sh
 nix --version
-export NIX_CONFIG="extra-experimental-features = nix-command flakes"
+export NIX_CONFIG=$'extra-experimental-features = nix-command flakes\nmax-jobs = auto'
 git rev-parse --git-dir >/dev/null 2>&1 ||
   die "this folder is not a git repository, and a run is recorded by its commit. Clone it with git, then start again."
 
