@@ -80,7 +80,7 @@ def test_a_byte_of_the_data_is_refused_then_put_down_to_data(clone, changed):
 
 
 def test_a_byte_of_a_locked_wheel_is_put_down_to_the_closure(clone, first, tmp_path):
-    """Another wheel makes another closure, and a rerun in it proves nothing about the recorded one."""
+    """Another wheel makes another closure: a rerun in it proves nothing, and says how to get back to the recorded one."""
     lock_path = clone.path / "images/lock/python.lock.json"
     original = lock_path.read_text()
     lock = json.loads(original)
@@ -96,12 +96,16 @@ def test_a_byte_of_a_locked_wheel_is_put_down_to_the_closure(clone, first, tmp_p
     lock_path.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")
     try:
         verdict = clone.workspace("samebits", "rerun", clone.recorded)
+        assert verdict.returncode == 2, verdict.stdout[-3000:]
+        last = verdict.stdout.strip().splitlines()[-1]
+        assert last.startswith("INCONCLUSIVE")
+        way_back = re.search(r"closure .* enter it with `(nix run [^`]*)`", last)
+        assert way_back, last
+        there = clone.run("sh", "-c", way_back[1], cwd=clone.flights)
     finally:
         lock_path.write_text(original)
-    assert verdict.returncode == 2, verdict.stdout[-3000:]
-    last = verdict.stdout.strip().splitlines()[-1]
-    assert last.startswith("INCONCLUSIVE")
-    assert "closure" in last
+    assert there.returncode == 0, there.stdout[-3000:]
+    assert there.stdout.strip().splitlines()[-1].startswith("IDENTICAL")
 
 
 def one_byte_apart(source: Path, target: Path) -> None:

@@ -19,6 +19,12 @@ STORE_PATH = re.compile(rb"/nix/store/[0-9a-z]{32}-[\w.+-]+")
 WINDOW = 1 << 20
 
 
+@pytest.fixture(params=sorted({path.stem for path in (ROOT / "images/layers").glob("*.nix")} - {"default"}))
+def any_layer(request):
+    """The name of each layer in turn."""
+    return request.param
+
+
 @dataclass(frozen=True)
 class Entry:
     """What a layer's archive says of one file."""

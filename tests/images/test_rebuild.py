@@ -7,21 +7,12 @@ import pytest
 
 pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
-LAYERS = [
-    "debian-base", "python-mlflow", "debian-workspace", "python-workspace", "spark", "workspace-config", "sdk",
-]  # fmt: skip
 
 
-def test_every_layer_of_the_flake_is_listed_here():
-    """A new layer is rebuilt here as well."""
-    assert {path.stem for path in (ROOT / "images/layers").glob("*.nix")} == {"default", *LAYERS}
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_second_build_agrees(flake_output, layer):
+def test_a_second_build_agrees(flake_output, any_layer):
     """Nix builds the layer again, at another moment, and compares."""
-    flake_output(f"layer-{layer}")
-    flake_output(f"layer-{layer}", "--rebuild")
+    flake_output(f"layer-{any_layer}")
+    flake_output(f"layer-{any_layer}", "--rebuild")
 
 
 def test_the_check_catches_a_build_that_differs(tmp_path):
