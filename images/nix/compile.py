@@ -1,7 +1,7 @@
 """compile.py FOLDER: byte-compiles what is below FOLDER, the same bytes every time.
 
-A .pyc depends on what its process compiled before (which strings are shared), so the work is cut into fixed parts by
-name, each in a fresh process; how many run at once does not matter. Checked by hash: a time stamp would not survive
+A .pyc depends on what its process compiled before (which strings are shared), so the work is cut into parts that follow
+from the names alone, each in a fresh process; how many run at once does not matter. Checked by hash: a time stamp would not survive
 being unpacked, and an edited source must still win.
 """
 
@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-PARTS = 24
+MOST_PARTS, FILES_A_PART = 24, 500
 
 
 def main() -> None:
@@ -25,7 +25,8 @@ def main() -> None:
         command = [sys.executable, "-B", "-m", "compileall", *options]
         return subprocess.run(command, input="\n".join(map(str, part)), text=True, check=False).returncode
 
-    parts = [sources[start::PARTS] for start in range(PARTS)]
+    count = min(MOST_PARTS, 1 + len(sources) // FILES_A_PART)
+    parts = [sources[start::count] for start in range(count)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_part, parts))
 
