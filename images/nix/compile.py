@@ -1,8 +1,8 @@
 """compile.py FOLDER: byte-compiles what is below FOLDER, the same bytes every time.
 
 A .pyc depends on what its process compiled before (which strings are shared), so the work is cut into parts that follow
-from the names alone, each in a fresh process; how many run at once does not matter. Checked by hash: a time stamp would not survive
-being unpacked, and an edited source must still win.
+from the names alone, each in a fresh process; how many run at once does not matter. Checked by hash: a time stamp would
+not survive being unpacked, and an edited source must still win.
 """
 
 import os

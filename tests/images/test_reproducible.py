@@ -1,4 +1,4 @@
-"""The same bits elsewhere: under another clock, host name and core count, and by the newest Nix."""
+"""The same bits elsewhere: under another clock, host name, core count and file system, and by the newest Nix."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from images import plan
 pytestmark = pytest.mark.image
 ROOT = Path(__file__).parents[2]
 
-# A layer that tells its time, place and cores: what ours must never do.
+# A layer that tells its time, place, cores and file system: what ours must never do.
 CARELESS = """
 mkdir /build/root
-{ date -u +%Y; hostname; nproc; date +%s.%N; } > /build/root/careless
+{ date -u +%Y; hostname; nproc; stat -f -c %T /build; date +%s.%N; } > /build/root/careless
 python3 "$pack" pack /build/root "$out"
 """
 
@@ -45,7 +45,7 @@ def usual(careless):
 
 @pytest.fixture(scope="module")
 def elsewhere(careless):
-    """The same builder on a machine of another name with one core, five years later.
+    """The same builder on a machine of another name with one core and little memory, five years later.
 
     The clock is turned for every program: libfaketime from the lock, loaded by the tools' root and, beside fakeroot, in
     the roots that maintainer scripts run in.
@@ -65,6 +65,7 @@ def elsewhere(careless):
     in_tools = "images/nix/in-tools.sh"
     checkout.edit(in_tools, "unshare -U -r -m", "unshare -U -r -m -u")
     checkout.edit(in_tools, '  cd "$tools"\n', '  "$busybox" hostname elsewhere\n  cd "$tools"\n')
+    checkout.edit(in_tools, "-gt $((12 * 1024 * 1024))", "-lt 0")
     checkout.edit(in_tools, 'exec "$busybox" chroot', 'exec "$busybox" taskset 1 "$busybox" chroot')
     checkout.edit(
         in_tools,
@@ -84,7 +85,7 @@ def facts(checkout, layer):
 
 
 def told(checkout):
-    """What the careless layer wrote down: year, host name, cores, moment."""
+    """What the careless layer wrote down: year, host name, cores, file system, moment."""
     blob = subprocess.run(
         ["zstd", "-dc", checkout.path / "built-careless/blob.tar.zst"], check=True, capture_output=True
     )
@@ -93,15 +94,22 @@ def told(checkout):
     ).stdout.split()
 
 
+def available_memory():
+    """In bytes."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) << 10
+
+
 def test_elsewhere_is_elsewhere(usual, elsewhere):
-    """The other clock, host name and core count are what a build there sees."""
+    """The other clock, host name, core count and file system are what a build there sees."""
     digests = {facts(checkout, "careless")["digest"] for checkout in (usual, elsewhere)}
     assert len(digests) == 2
-    (year, host, cores, _), (other_year, other_host, other_cores, _) = told(usual), told(elsewhere)
+    (year, host, cores, place, _), (other_year, other_host, other_cores, other_place, _) = told(usual), told(elsewhere)
     assert int(other_year) >= int(year) + 5
     assert (host != other_host, other_host) == (True, b"elsewhere")
     assert other_cores == b"1"
     assert cores != other_cores or os.cpu_count() == 1
+    assert (place, other_place != place) == (b"tmpfs", True) or available_memory() < 16 << 30
 
 
 def test_another_clock_host_and_core_count_give_the_same_bytes(usual, elsewhere, any_layer):
