@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 state=$root/.samebits
-needed_gib=14 # 3 GiB of pinned files, 3 of layers, 5 unpacked, and room to build in
+needed_gib=14 # 2 GiB of pinned files, 2 of layers, 4 unpacked, and room to build in
 port=${PORT:-5000}
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
