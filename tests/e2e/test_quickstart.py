@@ -63,6 +63,21 @@ def test_a_byte_of_the_code_is_put_down_to_code(clone, changed):
     assert "Attributed to code (" in last
 
 
+def test_a_dirty_run_is_repeated_from_its_snapshot(clone, changed):
+    """What was trained is in no commit and no longer in the tree, and is proven all the same."""
+    module = clone.flights / "flights/module.py"
+    committed = module.read_bytes()
+    changed(module, b"weight_decay=1e-2", b"weight_decay=3e-2")
+    trained = clone.workspace("samebits", "exec", "--", "python", "-m", "flights.train", "--epochs=1", "--rows=20000")
+    assert trained.returncode == 0, trained.stdout[-3000:]
+    run = re.search(r"samebits: run ([0-9a-f]+) recorded", trained.stdout)[1]
+    module.write_bytes(committed)
+    verdict = clone.workspace("samebits", "rerun", run)
+    assert verdict.returncode == 0, verdict.stdout[-3000:]
+    assert "its snapshot is executed" in verdict.stdout
+    assert verdict.stdout.strip().splitlines()[-1].startswith("IDENTICAL")
+
+
 def test_a_byte_of_the_data_is_refused_then_put_down_to_data(clone, changed):
     """Changed data are not trained on unasked; asked for, the difference is theirs."""
     weather = clone.flights / "data/weather.csv"

@@ -38,6 +38,7 @@ MODULES = [
     "jupyter_resource_usage",
     "tensorboard",
     "threadpoolctl",
+    "detect_secrets",
     "ipykernel",
     "feast.infra.online_stores.postgres_online_store.postgres",
     "feast.infra.online_stores.redis",

@@ -75,10 +75,22 @@ def test_each_recorded_difference_lands_in_its_dimension(new, expected):
     assert states(new) == expected
 
 
-def test_two_dirty_trees_cannot_be_told_apart():
-    """Where both runs were dirty, the code is unknown, not the same."""
+def test_two_dirty_trees_cannot_be_told_apart_without_their_content():
+    """Where both runs were dirty and neither was kept, the code is unknown, not the same."""
     dirty = changed("code", **DIRTY)
     assert states(dirty, dirty) == {"code": "unknown"}
+
+
+def test_a_dirty_tree_is_its_snapshot():
+    """A rerun at the snapshot's commit has the run's code; another snapshot, or none, is other code."""
+    one, other = (records.Snapshot(letter * 40, "0" * 64, 1, 1) for letter in "cd")
+    dirty = changed("code", **DIRTY, snapshot=one)
+    assert states(changed("code", commit=one.commit, head=one.commit), dirty) == {}
+    assert states(dirty, dirty) == {}
+    assert states(changed("code", **DIRTY, snapshot=other), dirty) == {"code": "differs"}
+    assert states(changed("code", **DIRTY), dirty) == {"code": "differs"}
+    assert states(changed("code", commit=OTHER, head=OTHER), dirty) == {"code": "differs"}
+    assert states(BASE, dirty) == {"code": "differs"}
 
 
 def test_a_worktrees_path_in_the_arguments_is_the_repositorys():

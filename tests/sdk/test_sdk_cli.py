@@ -25,7 +25,7 @@ def plant(project, data=None, **changes):
         made = {
             "run": {"session": "s", "ordinal": 1, "status": "FINISHED", "rerun_of": None},
             "code": {"commit": head, "head": head, "reason": None, "read_at": "exec", "repository": [], "changed": [],
-                     "changed_total": 0, "store_files": []},
+                     "changed_total": 0, "store_files": [], "snapshot": None},
             "entry": {"kind": "script", "name": "t.py", "typed": ENTRY, "python": ENTRY, "arguments": [], "cwd": "."},
             "environment": {}, "seed": {"value": None, "by": None, "hash_seed": "0", "applied": {}}, "datasets": [],
             "closure": json.loads(closure(project)), "numerics": {}, "modules": {"repository": 1, "outside": []},

@@ -15,7 +15,7 @@ TEXT = st.binary(max_size=30).map(lambda data: data.replace(b"\0", b"").decode(e
 
 
 def start(**changes):
-    return handover.Start(**{"pid": 1, "spawned": False, "session": "s", "typed": ["x"], "cwd": "/", "root": "/",
+    return handover.Start(**{"pid": 1, "spawned": False, "session": "s", "typed": ["x"], "kept": None, "not_kept": None, "cwd": "/", "root": "/",
                              "code": CODE, "set_by_samebits": []} | changes)  # fmt: skip
 
 

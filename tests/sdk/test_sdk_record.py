@@ -21,11 +21,18 @@ def build(made, /, **fields):
     return st.builds(made, **fields)
 
 
-CODE = build(
-    records.Code,
-    commit=st.one_of(st.sampled_from(["dirty", "none"]), HEX.map(lambda text: text[:40])),
-    head=st.one_of(st.none(), HEX), reason=st.one_of(st.none(), TEXT), read_at=st.sampled_from(["exec", "autolog"]),
-    repository=st.lists(HEX, max_size=2), changed=WORDS, changed_total=NUMBER, store_files=WORDS,
+READ = {
+    "reason": st.one_of(st.none(), TEXT), "read_at": st.sampled_from(["exec", "autolog"]),
+    "repository": st.lists(HEX, max_size=2), "changed": WORDS, "changed_total": NUMBER, "store_files": WORDS,
+}  # fmt: skip
+SNAPSHOT = build(
+    records.Snapshot, commit=HEX.map(lambda text: text[:40]), sha256=HEX, files=NUMBER,
+    size=st.integers(min_value=1, max_value=records.SNAPSHOT_BYTES),
+)  # fmt: skip
+CODE = st.one_of(
+    build(records.Code, commit=st.one_of(st.sampled_from(["dirty", "none"]), HEX.map(lambda text: text[:40])),
+          head=st.one_of(st.none(), HEX), snapshot=st.none(), **READ),
+    build(records.Code, commit=st.just("dirty"), head=HEX, snapshot=SNAPSHOT, **READ),
 )  # fmt: skip
 ENTRY = build(
     records.Entry, kind=st.sampled_from(["module", "script"]), name=TEXT, typed=st.one_of(st.none(), WORDS),
@@ -149,6 +156,11 @@ def test_missing_and_unknown_fields_are_refused(section):
             records.from_bytes(json.dumps(data).encode())
 
 
+SNAPPED = {"commit": "c" * 40, "sha256": "0" * 64, "size": 1, "files": 1}
+DIRTY = {"commit": "dirty", "head": "a" * 40, "reason": None, "read_at": "exec", "repository": [], "changed": ["? x"],
+         "changed_total": 1, "store_files": [], "snapshot": SNAPPED}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -162,6 +174,10 @@ def test_missing_and_unknown_fields_are_refused(section):
         (("code", "commit"), "--upload-pack=touch x", "neither a commit id"),
         (("code", "commit"), "HEAD", "neither a commit id"),
         (("code", "head"), "main", "not a commit id"),
+        (("code", "snapshot"), SNAPPED, "although the tree was not dirty"),
+        (("code",), {**DIRTY, "snapshot": {**SNAPPED, "commit": "--all"}}, "not a commit id"),
+        (("code",), {**DIRTY, "snapshot": {**SNAPPED, "sha256": "0"}}, "not a sha256"),
+        (("code",), {**DIRTY, "snapshot": {**SNAPPED, "size": 2**40}}, "not between"),
         (("run", "ordinal"), True, "expected int"),
         (("closure", "kind"), "nix", "neither image nor none"),
         (("closure", "kind"), "image", "not as its kind demands"),

@@ -295,15 +295,78 @@ def test_a_seed_makes_the_same_program_identical(project):
     assert project.samebits("rerun", run).code == 0
 
 
-def test_a_dirty_run_names_its_files_and_needs_here(project):
-    """A run from a dirty tree is INCONCLUSIVE with the changed files; --here code executes, and proves nothing."""
+DIRTY = RANDOM.replace("random.random()", "part.VALUE + len(open('blob.bin', 'rb').read())").replace(
+    "import random\n", "import part\n"
+)
+
+
+@pytest.fixture
+def dirty(project):
+    """A project whose run needs a changed file, an untracked module and untracked bytes; then all of it is gone."""
+    project.write(".gitignore", "__pycache__/\n")
+    project.write("train.py", "raise SystemExit('not this one')\n")
+    project.commit()
+    project.write("train.py", DIRTY)
+    project.write("part.py", "VALUE = 0.5\n")
+    (project.root / "blob.bin").write_bytes(bytes(range(256)))
+    run = project.record("python", "train.py")
+    project.git("checkout", "-q", "--", "train.py")
+    for name in ("part.py", "blob.bin"):
+        (project.root / name).unlink()
+    return project, run
+
+
+def test_a_dirty_run_is_repeated_from_its_snapshot(dirty):
+    """What it ran is in no commit and no longer in the tree: the snapshot is executed, and the verdict is as strong."""
+    project, run = dirty
+    refs = project.git("for-each-ref")
+    assert project.client().get_run(run).data.tags["samebits.commit"] == "dirty"
+    result = project.samebits("rerun", run)
+    assert (result.code, result.last.split(":")[0]) == (0, "IDENTICAL"), result
+    assert "its snapshot is executed" in result.out
+    assert "snapshot " in project.samebits("show", run).out
+    assert (project.git("for-each-ref"), project.git("status", "--porcelain")) == (refs, "")
+    assert project.leftovers() == []
+
+
+def test_the_tree_as_it_is_here_is_other_code_than_the_snapshot(dirty):
+    """--here code with the very content of then proves the same; with other content the difference is the code's."""
+    project, run = dirty
+    for value, code in (("0.5", 0), ("0.25", 1)):
+        project.write("train.py", DIRTY)
+        project.write("part.py", f"VALUE = {value}\n")
+        (project.root / "blob.bin").write_bytes(bytes(range(256)))
+        result = project.samebits("rerun", run, "--here", "code")
+        assert result.code == code, result
+    assert "Attributed to code" in result.last
+
+
+def test_an_exchanged_snapshot_is_not_executed(dirty):
+    """The pack has to be the one that the record names."""
+    project, run = dirty
+    pack = Path(project.client().get_run(run).info.artifact_uri.removeprefix("file://"), "samebits/code.pack")
+    original = pack.read_bytes()
+    pack.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    refused = project.samebits("rerun", run)
+    assert (refused.code, "not the one that its record names" in refused.err) == (3, True), refused
+    pack.unlink()
+    gone = project.samebits("rerun", run)
+    assert (gone.code, "is gone" in gone.err) == (3, True), gone
+    assert project.runs() == [run]
+
+
+def test_a_dirty_run_with_a_secret_is_recorded_without_its_content(project):
+    """The files are named, the reason is given, nothing is uploaded; --here code executes what is here."""
     project.write("train.py", RANDOM.replace("random.random()", "0.5"))
     project.commit()
-    project.write("new.py", "")
+    project.write("settings.py", 'aws = "AKIA' + "IOSFODNN7ABCDEFG" + '"\n')
     run = project.record("python", "train.py")
+    assert {item.path for item in project.client().list_artifacts(run, "samebits")} == {"samebits/record.json"}
     refused = project.samebits("rerun", run, "--json")
     assert (refused.code, refused.json["attributed_to"], refused.json["reruns"]) == (2, ["code"], [])
-    assert "? new.py" in refused.json["sentence"]
+    assert "? settings.py" in refused.json["sentence"]
+    assert "settings.py, line 1, looks like a secret (AWS Access Key)" in refused.json["sentence"]
+    assert "have git ignore the file" in refused.json["sentence"]
     assert project.samebits("rerun", run, "--here", "code").code == 2
 
 

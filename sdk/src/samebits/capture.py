@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import stat
@@ -9,7 +10,7 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING, Any
 
-from samebits import __version__, closure, datasets, handover, numerics
+from samebits import __version__, closure, datasets, handover, numerics, snapshot
 from samebits.errors import ClosureError
 from samebits.record import VERSION, ClosureUsed, Code, Dataset, Entry, Modules, Record, Run, Seed, Variable
 
@@ -44,8 +45,10 @@ class Process:
         self.code: Code
         if begun is not None and begun.pid == (os.getppid() if begun.spawned else os.getpid()):
             self.root, self.code, self.cwd = begun.root, begun.code, begun.cwd
+            kept, not_kept = begun.kept, begun.not_kept
         else:
             self.root, self.code = handover.read_code(here, "autolog")
+            kept, not_kept = handover.keep_code(self.root, self.code)
             self.cwd = begun.cwd if begun and begun.root == self.root else here
             self._miss("the code as it was when the program started: it was read at samebits.autolog()")
         if begun is None:
@@ -62,8 +65,11 @@ class Process:
         self._modules = LoadedModules(self.root)
         self.rerun_of = environ.get(handover.RERUN_OF)
         self.token = environ.get(handover.RERUN_TOKEN)
-        if self.code.commit == "dirty":
-            self._miss("the content of the changed files: this version keeps only their names")
+        self._keeper: snapshot.Keeper | None = None
+        if kept and self.root and self.code.head:
+            self._keeper = snapshot.Keeper(self.root, self.code.head, kept)
+        elif not_kept:
+            self._miss(f"the content of the changed files: {not_kept}")
         if _has_input():
             self._miss("standard input: it was a pipe or a file, whose content is not kept")
 
@@ -92,12 +98,19 @@ class Process:
             if value is not None
         }
 
+    def kept(self) -> snapshot.Kept:
+        """What is kept of a dirty tree; waits until that is known."""
+        return self._keeper.result() if self._keeper else snapshot.Kept()
+
     def record(self, ordinal: int, status: str, seed: Seed, used: list[Dataset], problems: list[str]) -> Record:
         """The record of one run that ends now; what a library will not answer is said in it."""
         table, missing = numerics.effective()
+        kept = self.kept()
+        if kept.problem:
+            missing = [*missing, f"the content of the changed files: {kept.problem}"]
         return Record(
             run=Run(self.session, ordinal, status, self.rerun_of),
-            code=self.code,
+            code=dataclasses.replace(self.code, snapshot=kept.snapshot),
             entry=self.entry,
             environment={
                 name: Variable(value, "samebits" if name in self.set_by_samebits else "user")

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from samebits import report
+from samebits import report, repository, snapshot
 from samebits.record import to_bytes
 from samebits.rerun import plan as planning
 from samebits.rerun import repetition, verdict
@@ -30,7 +30,13 @@ def rerun(prefix: str, *, here: frozenset[str], dry_run: bool, as_json: bool, tw
     environ = dict(os.environ)  # before Store() adds what suits this command, not the program
     store = Store()
     run = store.find(prefix)
-    plan = planning.make(run.run_id, store.read_record(run), os.getcwd(), here, environ)
+    record = store.read_record(run)
+    restored = record.code.snapshot
+    if restored and record.code.head and "code" not in here:
+        root = repository.find_root(os.getcwd())
+        repository.require_commit(root, record.code.head, record.code.repository)
+        snapshot.restore(root, record.code.head, restored, store.read_pack(run, restored))
+    plan = planning.make(run.run_id, record, os.getcwd(), here, environ)
     if dry_run:
         print(json.dumps(report.plan_data(plan, twice=twice), indent=1) if as_json else report.plan(plan, twice=twice))
         return verdict.EXIT["INCONCLUSIVE"] if plan.refusals else 0

@@ -58,7 +58,7 @@ def _git(_environ: Mapping[str, str]) -> Result:
     if state.changed_total:
         return "warn", (
             f"{state.changed_total} files differ from {state.head[:12]} ({', '.join(state.changed[:3])}): a "
-            "run from here is recorded as dirty and cannot be repeated; commit first"
+            "run from here is recorded as dirty, and repeated from a snapshot of these files; better commit first"
         )
     return "ok", f"{state.root} at {state.head[:12]}, clean"
 

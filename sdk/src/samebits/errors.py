@@ -8,6 +8,7 @@ SamebitsError
 ├── RunError          no such run, several such runs, a run nobody recorded
 ├── StoreError        the tracking store cannot be reached or does not answer
 ├── DatasetError      a dataset that is missing or unreadable
+├── SnapshotError     a dirty tree whose content is not kept, and why
 └── RerunError        the repeated program itself failed, or made no run to compare
 
 Each message is one paragraph: what happened, where, and what to do next.
@@ -48,6 +49,10 @@ class StoreError(SamebitsError):
 
 class DatasetError(SamebitsError):
     """A dataset is missing or unreadable."""
+
+
+class SnapshotError(SamebitsError):
+    """The content of a dirty tree is not kept."""
 
 
 class RerunError(SamebitsError):

@@ -13,8 +13,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samebits import repository
-from samebits.errors import RepositoryError
+from samebits import repository, snapshot
+from samebits.errors import RepositoryError, SnapshotError
 from samebits.record import Code
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Start:
     """What was seen and set before the program started.
 
     The program is process `pid`, or a child of it if `spawned`. `typed` is None where the command was too
-    long to hand over.
+    long to hand over. `kept` is the commit of a dirty tree's snapshot, `not_kept` why there is none.
     """
 
     pid: int
@@ -58,6 +58,8 @@ class Start:
     root: str | None
     code: Code
     set_by_samebits: list[str]
+    kept: str | None
+    not_kept: str | None
 
 
 def prepare(environ: Mapping[str, str], seed: int | None) -> tuple[dict[str, str], list[str]]:
@@ -81,7 +83,9 @@ def prepare(environ: Mapping[str, str], seed: int | None) -> tuple[dict[str, str
 def start(typed: Sequence[str], cwd: str, set_by_samebits: list[str], *, spawned: bool) -> Start:
     """Look at the code now, and note the command as it was typed."""
     root, code = read_code(cwd, "exec")
-    return Start(os.getpid(), spawned, secrets.token_hex(8), list(typed), cwd, root, code, set_by_samebits)
+    kept, not_kept = keep_code(root, code)
+    session = secrets.token_hex(8)
+    return Start(os.getpid(), spawned, session, list(typed), cwd, root, code, set_by_samebits, kept, not_kept)
 
 
 def read_code(where: str, read_at: str) -> tuple[str | None, Code]:
@@ -101,6 +105,16 @@ def read_code(where: str, read_at: str) -> tuple[str | None, Code]:
         changed_total=state.changed_total,
         store_files=state.store_files,
     )
+
+
+def keep_code(root: str | None, code: Code) -> tuple[str | None, str | None]:
+    """Take a snapshot of a dirty tree: its commit, or why there is none; (None, None) of any other tree."""
+    if root is None or code.commit != "dirty" or code.head is None:
+        return None, None
+    try:
+        return snapshot.take(root, code.head, code.store_files), None
+    except (SnapshotError, RepositoryError, OSError) as error:
+        return None, str(error)
 
 
 def prepare_store(environ: Mapping[str, str], root: str) -> None:

@@ -19,8 +19,10 @@ from samebits.errors import RecordError
 
 VERSION = 1
 ARTIFACT = "samebits/record.json"
+PACK_ARTIFACT = "samebits/code.pack"
 MAX_BYTES = 4 * 1024 * 1024
 HEX_SHA256 = 64
+SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class Run:
     ordinal: int
     status: str
     rerun_of: str | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The content of a dirty tree: `commit` on top of the head, in the artifact `samebits/code.pack`.
+
+    `sha256` and `size` in bytes are the pack's; `files` counts what was added or changed.
+    """
+
+    commit: str
+    sha256: str
+    size: int
+    files: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,12 @@ class Code:
     changed: list[str]
     changed_total: int
     store_files: list[str]
+    snapshot: Snapshot | None = None
+
+    @property
+    def executable(self) -> str:
+        """The commit that a rerun executes: the recorded one, or a dirty tree's snapshot; else `dirty` or `none`."""
+        return self.snapshot.commit if self.snapshot else self.commit
 
 
 @dataclass(frozen=True)
@@ -211,6 +232,7 @@ def _check_values(record: Record) -> None:
         raise _malformed("record.code.commit", "neither a commit id nor dirty nor none")
     if record.code.head is not None and not _is_hex(record.code.head, (40, 64)):
         raise _malformed("record.code.head", "not a commit id")
+    _check_snapshot(record.code)
     _check_closure(record.closure)
     if record.entry.cwd is not None and not is_inside(record.entry.cwd):
         raise _malformed("record.entry.cwd", "climbs out of the repository")
@@ -223,6 +245,20 @@ def _check_values(record: Record) -> None:
             raise _malformed(f"record.datasets[{index}].sha256", "not a sha256")
         if "\0" in dataset.path or (dataset.in_repository and not is_inside(dataset.path)):
             raise _malformed(f"record.datasets[{index}].path", "climbs out of the repository")
+
+
+def _check_snapshot(code: Code) -> None:
+    snapshot = code.snapshot
+    if snapshot is None:
+        return
+    if code.commit != "dirty" or code.head is None:
+        raise _malformed("record.code.snapshot", "there, although the tree was not dirty")
+    if not _is_hex(snapshot.commit, (40, 64)):
+        raise _malformed("record.code.snapshot.commit", "not a commit id")
+    if not _is_hex(snapshot.sha256, (HEX_SHA256,)):
+        raise _malformed("record.code.snapshot.sha256", "not a sha256")
+    if not 0 < snapshot.size <= SNAPSHOT_BYTES:
+        raise _malformed("record.code.snapshot.size", f"not between 1 and {SNAPSHOT_BYTES} bytes")
 
 
 def _check_closure(closure: ClosureUsed) -> None:

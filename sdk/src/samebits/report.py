@@ -53,7 +53,9 @@ def _code(code: Code) -> list[str]:
     lines = [f"commit    dirty: {code.changed_total} changed from {code.head}"]
     lines += [f"          {line}" for line in code.changed[:LISTED]]
     more = code.changed_total - len(code.changed[:LISTED])
-    return lines + ([f"          and {more} more"] if more else [])
+    lines += [f"          and {more} more"] if more else []
+    kept = code.snapshot
+    return lines + ([f"snapshot  {kept.commit} ({kept.files} files, {kept.size} bytes packed)"] if kept else [])
 
 
 def plan(shown: Plan, *, twice: bool) -> str:
@@ -78,7 +80,7 @@ def plan(shown: Plan, *, twice: bool) -> str:
 
 def plan_data(shown: Plan, *, twice: bool) -> dict[str, Any]:
     """The plan as plain data."""
-    worktree = f"a fresh worktree at {shown.record.code.commit}"
+    worktree = f"a fresh worktree at {shown.record.code.executable}"
     return {
         "version": 1,
         "run": shown.run_id,

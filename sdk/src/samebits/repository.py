@@ -9,8 +9,12 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samebits.errors import RepositoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # MLflow's own default store, written beside the program: results, not code, so it makes no tree dirty.
 STORE_NAMES = ("mlruns", "mlartifacts", "mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "mlflow.db-shm")
@@ -38,10 +42,16 @@ class State:
         return "dirty" if self.changed_total else self.head
 
 
-def git(root: str | Path, *args: str, timeout: float | None = None) -> bytes:
+def git(
+    root: str | Path,
+    *args: str,
+    timeout: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> bytes:
     """Output of one git command in `root`; RepositoryError with git's own words when it fails."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    ours = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     command = [
         "git",
         "-c",
@@ -54,7 +64,12 @@ def git(root: str | Path, *args: str, timeout: float | None = None) -> bytes:
     ]
     try:
         done = subprocess.run(
-            command, env=environ, capture_output=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+            command,
+            env={**inherited, **ours, **(environ or {})},
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+            input=stdin,
         )
     except FileNotFoundError as error:
         raise RepositoryError(
@@ -145,6 +160,36 @@ def has_commit(root: str, commit: str) -> bool:
     except RepositoryError:
         return False
     return True
+
+
+def objects_folder(root: str) -> str:
+    """Where the repository around `root` keeps its objects."""
+    return os.path.join(root, os.fsdecode(git(root, "rev-parse", "--git-path", "objects").rstrip(b"\n")))
+
+
+def parents(root: str, commit: str) -> list[str]:
+    """The parents of a commit that is here; [] of one that is not."""
+    try:
+        return git(root, "rev-list", "--no-walk", "--parents", commit).decode().split()[1:]
+    except RepositoryError:
+        return []
+
+
+def require_commit(root: str, commit: str, roots: list[str]) -> None:
+    """Refuse, saying where to look, when a run's commit is not here; `roots` are its repository's first commits."""
+    if has_commit(root, commit):
+        return
+    if roots and not any(has_commit(root, one) for one in roots):
+        hint = "The run is from another repository, whose first commit is not here either: change into that one."
+    else:
+        hint = (
+            "It was rebased away or never pushed: fetch the branch that holds it, or take it from the clone "
+            "the run was made in."
+        )
+    raise RepositoryError(
+        f"Commit {commit} of the run is not in the repository {root}. {hint} `--here code` executes the "
+        "tree as it is here instead, which proves nothing about the recorded code."
+    )
 
 
 def count_files(root: str, commit: str, path: str) -> int:

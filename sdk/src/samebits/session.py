@@ -92,12 +92,12 @@ class Session:
         """The run's number in this process; None for a run that began elsewhere."""
         return self._ordinals.get(run_id)
 
-    def ending(self, run_id: str, status: str) -> tuple[bytes, list[Dataset]]:
-        """The record of a run about to end, and the datasets to log as its inputs."""
+    def ending(self, run_id: str, status: str) -> store.Ending:
+        """What to write of a run that is about to end."""
         with _lock:
             used = [_datasets[key] for key in sorted(_datasets)]
         record = self._record(run_id, status, used)
-        return to_bytes(record), used
+        return store.Ending(to_bytes(record), used, self.process.kept().pack)
 
     def _record(self, run_id: str, status: str, used: list[Dataset]) -> Record:
         problems = list(self._seeding.problems)

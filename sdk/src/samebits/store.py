@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from samebits import record as records
 from samebits.datasets import MLFLOW_DIGEST_LENGTH
-from samebits.errors import RunError, SamebitsError, StoreError
+from samebits.errors import RecordError, RunError, SamebitsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +45,15 @@ class AbsentStoreError(StoreError):
     """A local tracking store that is not there (yet)."""
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What is written of a run that ends: its record, the datasets it used, a dirty tree's pack."""
+
+    record: bytes
+    datasets: list[records.Dataset]
+    pack: Path | None
+
+
 class Recorder(Protocol):
     """What `instrument` tells about runs (implemented by `session.Session`)."""
 
@@ -57,8 +66,8 @@ class Recorder(Protocol):
     def ordinal(self, run_id: str) -> int | None:
         """Its ordinal, None unless it was created under this recorder."""
 
-    def ending(self, run_id: str, status: str) -> tuple[bytes, list[records.Dataset]]:
-        """It is about to end: its record and datasets."""
+    def ending(self, run_id: str, status: str) -> Ending:
+        """It is about to end."""
 
 
 def instrument(recorder: Recorder) -> None:
@@ -139,11 +148,13 @@ def _write(client: Any, recorder: Recorder, run_id: str, status: str) -> None:
     if recorder.ordinal(run_id) is None:
         for name, value in recorder.starting()[1].items():
             client.set_tag(run_id, name, value)
-    data, datasets = recorder.ending(run_id, status)
-    client.log_text(run_id, data.decode("ascii"), records.ARTIFACT)
+    ending = recorder.ending(run_id, status)
+    if ending.pack:
+        client.log_artifact(run_id, str(ending.pack), os.path.dirname(records.PACK_ARTIFACT))
+    client.log_text(run_id, ending.record.decode("ascii"), records.ARTIFACT)
     print(f"samebits: run {run_id} recorded; to repeat it: samebits rerun {run_id[:8]}", file=sys.stderr)
-    if datasets:
-        client.log_inputs(run_id, [_logged(used) for used in datasets])
+    if ending.datasets:
+        client.log_inputs(run_id, [_logged(used) for used in ending.datasets])
 
 
 def _logged(used: records.Dataset) -> Any:
@@ -275,9 +286,22 @@ class Store:
         size = listed[records.ARTIFACT].file_size or 0
         if size > records.MAX_BYTES:
             raise records.too_large(size)
+        return records.from_bytes(self._read(run, records.ARTIFACT))
+
+    def read_pack(self, run: StoredRun, snapshot: records.Snapshot) -> bytes:
+        """The pack of a dirty tree's snapshot; RecordError where it is gone or has another size than recorded."""
+        with self._translated():
+            listed = {item.path: item.file_size for item in self._client.list_artifacts(run.run_id, "samebits")}
+        if listed.get(records.PACK_ARTIFACT) != snapshot.size:
+            raise RecordError(
+                f"The run's {records.PACK_ARTIFACT} is gone or not of the recorded size ({snapshot.size} bytes), so "
+                "the dirty tree that it ran from cannot be had. `--here code` executes the tree as it is here instead."
+            )
+        return self._read(run, records.PACK_ARTIFACT)
+
+    def _read(self, run: StoredRun, artifact: str) -> bytes:
         with self._translated(), tempfile.TemporaryDirectory(prefix="samebits-") as folder:
-            path = self._client.download_artifacts(run.run_id, records.ARTIFACT, folder)
-            return records.from_bytes(Path(path).read_bytes())
+            return Path(self._client.download_artifacts(run.run_id, artifact, folder)).read_bytes()
 
     def outputs(self, run: StoredRun, measure: Callable[[Path], Measured]) -> Outputs[Measured]:
         """Everything of a run that can be compared; `measure` is given each file while it is here."""

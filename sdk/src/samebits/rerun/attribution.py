@@ -38,19 +38,17 @@ def dimensions(old: Record, new: Record, root: str) -> list[Dimension]:
 
 
 def _code(old: Record, new: Record, root: str) -> Dimension:
-    then, now = _commit(old), _commit(new)
-    if "none" in {then, now}:
+    if "none" in {old.code.commit, new.code.commit}:
         return Dimension("code", "unknown", "no commit was recorded")
+    if _commits(old) & _commits(new):
+        return _loaded(new, root)
     if old.code.head != new.code.head:
         return Dimension("code", "differs", f"{_described(old)} then, {_described(new)} now")
-    if then == now == "dirty":
-        detail = "both trees were dirty, and the content of a dirty tree is not recorded"
-        return Dimension("code", "unknown", detail)
-    if then != now:
-        which, record = ("the rerun", new) if now == "dirty" else ("the run", old)
-        changed = ", ".join(record.code.changed[:SHOWN])
-        return Dimension("code", "differs", f"same commit, but the tree of {which} was dirty ({changed})")
-    return _loaded(new, root)
+    if {old.code.executable, new.code.executable} == {"dirty"}:
+        return Dimension("code", "unknown", "both trees were dirty, and their content was not kept")
+    which, record = ("the rerun", new) if new.code.commit == "dirty" else ("the run", old)
+    changed = ", ".join(record.code.changed[:SHOWN])
+    return Dimension("code", "differs", f"same commit, but the tree of {which} was dirty ({changed})")
 
 
 def _loaded(new: Record, root: str) -> Dimension:
@@ -64,14 +62,15 @@ def _loaded(new: Record, root: str) -> Dimension:
     return Dimension("code", "same")
 
 
-def _commit(record: Record) -> str:
-    """The commit, also of a tree that differs from it only in datasets: their content is recorded apart."""
+def _commits(record: Record) -> set[str]:
+    """The commits that a tree was equal to; to its head, too, where only datasets differ, which are recorded apart."""
     code = record.code
     declared = {item.path for item in record.datasets if item.in_repository}
     changed = {line.partition(" ")[2] for line in code.changed}
+    equal = {code.executable} - {"dirty"}
     if code.commit == "dirty" and code.head and len(code.changed) == code.changed_total and changed <= declared:
-        return code.head
-    return code.commit
+        equal.add(code.head)
+    return equal
 
 
 def _described(record: Record) -> str:

@@ -38,7 +38,7 @@ def execute(plan: Plan, store: Store, original: StoredRun, environ: Mapping[str,
     with _signals_raise():
         if "code" in plan.here:
             return _run_in(plan, plan.root, store, original, environ)
-        with worktree.checked_out(plan.root, plan.record.code.commit, plan.placements) as folder:
+        with worktree.checked_out(plan.root, plan.record.code.executable, plan.placements) as folder:
             return _run_in(plan, folder, store, original, environ)
 
 

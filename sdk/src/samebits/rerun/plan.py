@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from samebits import capture, datasets, handover, repository
-from samebits.errors import DatasetError, RecordError, RepositoryError
+from samebits.errors import DatasetError, RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,37 +99,29 @@ def _plan_code(plan: Plan) -> None:
     or_here = "`--here code` executes the tree as it is here"
     if "code" in plan.here:
         plan.notes.append(Reason("code", "the tree as it is here is executed, not the recorded one"))
-    elif code.commit == "none":
+    elif code.executable == "none":
         plan.refusals.append(Reason("code", f"no commit was recorded ({code.reason}); {or_here}"))
-    elif code.commit == "dirty":
-        changed = ", ".join(code.changed[:SHOWN]) + (", …" if code.changed_total > SHOWN else "")
-        text = f"the tree was dirty ({code.changed_total} changed: {changed})"
-        plan.refusals.append(Reason("code", f"{text}, and this version keeps no snapshot of it; {or_here}"))
+    elif code.executable == "dirty":
+        text = f"the tree was dirty ({_changed(code)}), and its content was not kept"
+        why = next((line for line in plan.record.not_recorded if line.startswith("the content of the changed")), "")
+        plan.refusals.append(Reason("code", f"{text}; {why + '; ' if why else ''}{or_here}"))
     else:
-        _require_commit(plan.root, code)
-        if repository.has_submodules(plan.root, code.commit):
+        repository.require_commit(plan.root, code.executable, code.repository)
+        if repository.has_submodules(plan.root, code.executable):
             text = "the commit has submodules, which this version does not fill in"
             plan.refusals.append(Reason("code", f"{text}; {or_here}"))
+        if code.snapshot:
+            text = f"the tree was dirty ({_changed(code)}): its snapshot is executed, on top of {code.head}"
+            plan.notes.append(Reason("code", text))
         present = repository.read_state(plan.root)
-        if present.commit != code.commit:
+        if present.commit != code.commit or code.snapshot:
             text = f"your tree is {present.commit}, which plays no part: the recorded commit is executed"
             plan.notes.append(Reason("code", f"{text} (`--here code` executes your tree)"))
 
 
-def _require_commit(root: str, code: Code) -> None:
-    if repository.has_commit(root, code.commit):
-        return
-    if code.repository and not any(repository.has_commit(root, commit) for commit in code.repository):
-        hint = "The run is from another repository, whose first commit is not here either: change into that one."
-    else:
-        hint = (
-            "It was rebased away or never pushed: fetch the branch that holds it, or take it from the clone "
-            "the run was made in."
-        )
-    raise RepositoryError(
-        f"Commit {code.commit} of the run is not in the repository {root}. {hint} `--here code` executes the "
-        "tree as it is here instead, which proves nothing about the recorded code."
-    )
+def _changed(code: Code) -> str:
+    more = ", …" if code.changed_total > SHOWN else ""
+    return f"{code.changed_total} changed: {', '.join(code.changed[:SHOWN])}{more}"
 
 
 def _plan_program(plan: Plan) -> None:
@@ -194,7 +186,7 @@ def _plan_data(plan: Plan) -> None:
 
 def _comes_with_commit(plan: Plan, recorded: Dataset) -> bool:
     """Whether the worktree will hold the dataset by itself; what it was, the rerun's own record says."""
-    commit = plan.record.code.commit
+    commit = plan.record.code.executable
     if not recorded.in_repository or "code" in plan.here or commit in {"dirty", "none"}:
         return False
     return repository.count_files(plan.root, commit, recorded.path) == recorded.files
