@@ -2,13 +2,13 @@
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from samebits import repository, snapshot
+from samebits import repository, secretscan, snapshot
 from samebits.errors import RecordError, SnapshotError
 from samebits.record import SNAPSHOT_BYTES, Snapshot
 
@@ -93,6 +93,15 @@ def test_the_same_tree_gives_the_same_commit(changed):
     assert snapshot.take(str(project.root), head, []) != first
 
 
+def test_runs_that_start_at_once_share_it(changed):
+    """A search over many settings starts many runs on one tree in the same moment."""
+    project, head = changed
+    with ThreadPoolExecutor(8) as pool:
+        commits = set(pool.map(lambda _: snapshot.take(str(project.root), head, []), range(16)))
+    assert len(commits) == 1
+    assert [path.name for path in (project.root / ".samebits/snapshots").iterdir()] == list(commits)
+
+
 def test_it_works_in_a_linked_worktree(changed, tmp_path):
     """Whose index and objects lie in two places outside of it."""
     project, head = changed
@@ -163,6 +172,14 @@ def test_what_looks_like_a_secret_is_not_kept(changed, text, kind):
     assert snapshot.Keeper(str(project.root), head, commit).result().problem.startswith("settings.py, line 2")
 
 
+def test_text_of_any_encoding_is_searched_and_binary_is_not():
+    """A byte that is not UTF-8 hides nothing; what no person can read is no settings file."""
+    line = f"key = '{KEY}'\n".encode()
+    assert secretscan.find("a.py", b"# caf\xe9\n" + line) == secretscan.Suspect(2, "AWS Access Key")
+    assert secretscan.find("a.py", b"\0" + line) is None
+    assert secretscan.find("a.py", line + b" " * secretscan.TEXT_BYTES) is None
+
+
 def test_unsearched_nothing_is_kept(changed, monkeypatch):
     """Without detect-secrets the content stays here, and the sentence says what is missing."""
     project, head = changed
@@ -197,17 +214,23 @@ def test_a_pack_without_the_commit_is_refused(changed):
 
 
 def test_old_snapshots_are_swept(changed):
-    """What a run left a week ago is gone with the next snapshot; what is younger may be in use."""
+    """What a run left a week ago is gone with the next snapshot, unless that run still goes on."""
     project, head = changed
-    folder = project.root / ".samebits/snapshots"
-    old, young = folder / ("1" * 40), folder / ("2" * 40)
-    for path, age in ((old, 8), (young, 6)):
-        path.mkdir(parents=True)
+    root = str(project.root)
+    commits = []
+    for number in range(3):
+        project.write("modified", f"{number}\n")
+        commits.append(snapshot.take(root, head, []))
+    old, young, used = (project.root / ".samebits/snapshots" / commit for commit in commits)
+    keeper = snapshot.Keeper(root, head, commits[2])
+    keeper.result()
+    for path, age in ((old, 8), (young, 6), (used, 8)):
         moment = path.stat().st_mtime - age * 24 * 3600
         os.utime(path, (moment, moment))
-    snapshot.take(str(project.root), head, [])
-    assert (old.exists(), young.exists()) == (False, True)
-    shutil.rmtree(young)
+    project.write("modified", "now\n")
+    snapshot.take(root, head, [])
+    assert (old.exists(), young.exists(), used.exists()) == (False, True, True)
+    assert keeper.result().pack.exists()
 
 
 def test_parents_of_what_is_not_there_are_none(changed):

@@ -67,8 +67,11 @@ class Process:
         self.token = environ.get(handover.RERUN_TOKEN)
         self._keeper: snapshot.Keeper | None = None
         if kept and self.root and self.code.head:
-            self._keeper = snapshot.Keeper(self.root, self.code.head, kept)
-        elif not_kept:
+            try:
+                self._keeper = snapshot.Keeper(self.root, self.code.head, kept)
+            except OSError as error:
+                not_kept = f"its snapshot is gone ({error.strerror})"
+        if not_kept:
             self._miss(f"the content of the changed files: {not_kept}")
         if _has_input():
             self._miss("standard input: it was a pipe or a file, whose content is not kept")

@@ -43,7 +43,7 @@ def find(name: str, content: bytes) -> Suspect | None:
     with tempfile.TemporaryDirectory(prefix="samebits-") as folder:
         path = os.path.join(folder, os.path.basename(name))
         with open(path, "wb") as file:
-            file.write(content)
+            file.write(content.decode(errors="replace").encode())  # it looks at UTF-8 only
         with transient_settings({"plugins_used": [{"name": rule} for rule in sorted(rules)]}):
             found = [Suspect(secret.line_number, secret.type) for secret in scan_file(path)]
     return min(found, key=lambda suspect: suspect.line, default=None)

@@ -7,6 +7,8 @@ What travels with the run is a pack of the objects that the head lacks.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,7 +17,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from samebits import repository, secretscan
 from samebits.errors import RecordError, SnapshotError
@@ -24,6 +26,7 @@ from samebits.record import PACK_ARTIFACT, SNAPSHOT_BYTES, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+IN_USE = "in-use"
 KEPT_SECONDS = 7 * 24 * 3600
 NAMED = 3
 SOMEBODY = {
@@ -44,10 +47,12 @@ def take(root: str, head: str, leave_out: Sequence[str]) -> str:
     try:
         commit = _commit(root, head, scratch, leave_out)
         kept = folder / commit
-        if kept.exists():
-            os.utime(kept)
-        else:
+        try:
             scratch.rename(kept)
+        except OSError:  # of two runs that start at once on one tree, one is first
+            if not kept.exists():
+                raise
+            os.utime(kept)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return commit
@@ -60,10 +65,20 @@ def _folder(root: str) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what earlier runs left, once no run can still be at work with it."""
+    """Remove what runs left a week ago and more, but for those that still go on."""
     for kept in folder.iterdir():
-        if time.time() - kept.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(kept, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process sweeps as well, or the run is at work: _hold
+            if time.time() - kept.stat().st_mtime > KEPT_SECONDS:
+                with (kept / IN_USE).open("w") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(kept, ignore_errors=True)
+
+
+def _hold(kept: Path) -> IO[str]:
+    """Keep a snapshot from being swept as long as the file that this gives is open."""
+    file = (kept / IN_USE).open("w")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
 
 
 def _commit(root: str, head: str, scratch: Path, leave_out: Sequence[str]) -> str:
@@ -152,6 +167,7 @@ class Keeper:
     def __init__(self, root: str, head: str, commit: str) -> None:
         self._root, self._head, self._commit = root, head, commit
         self._kept: Kept | None = None
+        self._held = _hold(_folder(root) / commit)
         self._thread = threading.Thread(target=self._work, name="samebits-snapshot", daemon=True)
         self._thread.start()
 
