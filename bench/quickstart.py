@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from bench.fetch import scratch
 from bench.timing import Row, seconds
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -24,9 +23,10 @@ IN_EMPTY_NIX = 'mount --bind "$1" /nix && shift && exec "$@"'
 
 def measure() -> list[Row]:
     """Measure both once; 15 GB under the temporary folder, one after the other."""
-    with tempfile.TemporaryDirectory(prefix="samebits-bench-") as folder:
-        ours = quickstart(Path(folder) / "ours")
-        theirs = from_nothing(Path(folder) / "peer")
+    with scratch() as folder:
+        ours = quickstart(folder)
+    with scratch() as folder:
+        theirs = from_nothing(folder)
     aim = f"≤ {AIM / 60:.0f} min"
     return [Row("make quickstart from nothing, to the verdict", [ours], PEER, [theirs], aim, {"seconds": AIM})]
 
@@ -35,16 +35,12 @@ def quickstart(folder: Path) -> float:
     """Time the command in a clone, with a /nix and a home folder that are empty."""
     clone, nix, home = folder / "samebits", folder / "nix", folder / "home"
     for path in (nix, home):
-        path.mkdir(parents=True)
+        path.mkdir()
     subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SAMEBITS_"))}
     environ = kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "YES": "1"}
     command = ["unshare", "--mount", "sh", "-c", IN_EMPTY_NIX, "sh", str(nix), "make", "quickstart"]
-    try:
-        return seconds(lambda: subprocess.run(command, cwd=clone, env=environ, check=True, stdout=sys.stderr))
-    finally:
-        subprocess.run(["chmod", "-R", "u+w", str(nix)], check=False)
-        shutil.rmtree(nix)
+    return seconds(lambda: subprocess.run(command, cwd=clone, env=environ, check=True, stdout=sys.stderr))
 
 
 def from_nothing(folder: Path) -> float:

@@ -65,9 +65,7 @@ def test_everything_that_git_would_commit_comes_back(changed, tmp_path):
     expected = files(project.root)
     del expected[b"ignored"]
     assert files(clone) == expected
-    assert done.snapshot.files == len(
-        {"modified", "staged", "new-name", "script", "becomes-a-link", "a folder/…", "\\xff.bin"}
-    )
+    assert done.snapshot.files == 7  # modified, staged, new-name, script, becomes-a-link, and two untracked ones
 
 
 def test_nothing_of_the_users_is_touched(changed):
@@ -144,7 +142,7 @@ def test_a_repository_within_is_named(changed):
     subprocess.run(["git", "-C", str(inner), "add", "."], check=True)
     subprocess.run(["git", "-C", str(inner), *who, "commit", "-qm", "x"], check=True)
     with pytest.raises(SnapshotError, match="vendored: lib is a repository of its own"):
-        snapshot.take(str(project.root), head, [])
+        kept(project, head)
 
 
 KEY = "AKIA" + "IOSFODNN7ABCDEFG"

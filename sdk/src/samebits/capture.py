@@ -72,7 +72,7 @@ class Process:
             except OSError as error:
                 not_kept = f"its snapshot is gone ({error.strerror})"
         if not_kept:
-            self._miss(f"the content of the changed files: {not_kept}")
+            self._miss(f"{snapshot.CONTENT}: {not_kept}")
         if _has_input():
             self._miss("standard input: it was a pipe or a file, whose content is not kept")
 
@@ -110,7 +110,7 @@ class Process:
         table, missing = numerics.effective()
         kept = self.kept()
         if kept.problem:
-            missing = [*missing, f"the content of the changed files: {kept.problem}"]
+            missing = [*missing, f"{snapshot.CONTENT}: {kept.problem}"]
         return Record(
             run=Run(self.session, ordinal, status, self.rerun_of),
             code=dataclasses.replace(self.code, snapshot=kept.snapshot),

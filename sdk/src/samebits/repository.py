@@ -162,9 +162,9 @@ def has_commit(root: str, commit: str) -> bool:
     return True
 
 
-def objects_folder(root: str) -> str:
-    """Where the repository around `root` keeps its objects."""
-    return os.path.join(root, os.fsdecode(git(root, "rev-parse", "--git-path", "objects").rstrip(b"\n")))
+def git_path(root: str, name: str) -> str:
+    """Where the repository around `root` keeps its `index`, its `objects` and the like."""
+    return os.path.join(root, os.fsdecode(git(root, "rev-parse", "--git-path", name).rstrip(b"\n")))
 
 
 def parents(root: str, commit: str) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 IN_USE = "in-use"
+CONTENT = "the content of the changed files"  # how a record begins to say that it was not kept
 KEPT_SECONDS = 7 * 24 * 3600
 NAMED = 3
 SOMEBODY = {
@@ -39,7 +40,7 @@ SOMEBODY = {
 def take(root: str, head: str, leave_out: Sequence[str]) -> str:
     """Keep the tree at `root` as it is now, without the files in `leave_out`; gives the snapshot's commit.
 
-    Raises SnapshotError when the tree is larger than SNAPSHOT_BYTES or holds what git does not keep.
+    Raises SnapshotError when the tree is larger than SNAPSHOT_BYTES.
     """
     folder = _folder(root)
     _sweep(folder)
@@ -82,8 +83,8 @@ def _hold(kept: Path) -> IO[str]:
 
 
 def _commit(root: str, head: str, scratch: Path, leave_out: Sequence[str]) -> str:
-    index = Path(root, os.fsdecode(repository.git(root, "rev-parse", "--git-path", "index").rstrip(b"\n")))
-    if index.exists():  # with what git knows of unchanged files, so that they need not be read
+    index = repository.git_path(root, "index")
+    if os.path.exists(index):  # with what git knows of unchanged files, so that they need not be read
         shutil.copyfile(index, scratch / "index")
     (scratch / "objects").mkdir()
     environ = _apart(root, scratch) | {"GIT_INDEX_FILE": str(scratch / "index")}
@@ -93,7 +94,6 @@ def _commit(root: str, head: str, scratch: Path, leave_out: Sequence[str]) -> st
     tree = repository.git(root, "write-tree", environ=environ).decode().strip()
     command = ["commit-tree", tree, "-p", head, "-m", "A tree as it was when a run started"]
     commit = repository.git(root, *command, environ=environ | SOMEBODY).decode().strip()
-    _require_files(root, head, commit, environ)
     (scratch / "index").unlink()
     return commit
 
@@ -102,7 +102,7 @@ def _apart(root: str, folder: Path) -> dict[str, str]:
     """For git: new objects go into `folder`, the repository's own are there to be read."""
     return {
         "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": repository.objects_folder(root),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": repository.git_path(root, "objects"),
     }
 
 
@@ -120,15 +120,6 @@ def _require_small(root: str, environ: Mapping[str, str], excluded: list[str]) -
             f"the changed files have {total} bytes, and {SNAPSHOT_BYTES} are kept at most (the largest: "
             f"{', '.join(largest)}); have git ignore data and name them with samebits.dataset(), or commit"
         )
-
-
-def _require_files(root: str, head: str, commit: str, environ: Mapping[str, str]) -> None:
-    """Refuse repositories within the repository: of them git keeps a commit id only."""
-    for mode, _, name in _changes(root, head, commit, environ):
-        if mode == repository.SUBMODULE:
-            raise SnapshotError(
-                f"{name} is a repository of its own, whose content git does not keep here; commit there"
-            )
 
 
 def _changes(root: str, head: str, commit: str, environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -168,29 +159,35 @@ class Keeper:
         self._root, self._head, self._commit = root, head, commit
         self._kept: Kept | None = None
         self._held = _hold(_folder(root) / commit)
-        self._thread = threading.Thread(target=self._work, name="samebits-snapshot", daemon=True)
+        self._thread = threading.Thread(target=self._fill, name="samebits-snapshot", daemon=True)
         self._thread.start()
 
     def result(self) -> Kept:
         """What came of it; in a forked process, where no thread of the parent runs, it is done anew."""
         if self._kept is None:
             self._thread.join()
-        if self._kept is None:
-            self._work()
-        return self._kept or Kept(problem="packing did not end")
+        return self._kept or self._fill()
 
-    def _work(self) -> None:
+    def _fill(self) -> Kept:
         try:
-            self._kept = keep(self._root, self._head, self._commit)
+            kept = keep(self._root, self._head, self._commit)
         except Exception as error:  # noqa: BLE001  (recording never fails the experiment)
-            self._kept = Kept(problem=str(error))
+            kept = Kept(problem=str(error))
+        self._kept = kept
+        return kept
 
 
 def keep(root: str, head: str, commit: str) -> Kept:
-    """Pack a snapshot that `take` made, unless something in it looks like a secret; raises SnapshotError."""
+    """Pack a snapshot that `take` made.
+
+    Raises SnapshotError when something in it looks like a secret, or is a repository of its own: of that git keeps a
+    commit id only.
+    """
     folder = _folder(root) / commit
     environ = _apart(root, folder)
     changed = _changes(root, head, commit, environ)
+    if inner := next((name for mode, _, name in changed if mode == repository.SUBMODULE), None):
+        raise SnapshotError(f"{inner} is a repository of its own, whose content git does not keep here; commit there")
     contents = _contents(root, [id_ for _, id_, _ in changed], environ)
     for (_, _, name), content in zip(changed, contents, strict=True):
         if found := secretscan.find(name, content):

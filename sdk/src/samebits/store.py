@@ -275,29 +275,30 @@ class Store:
 
     def read_record(self, run: StoredRun) -> records.Record:
         """The run's record; RunError when nobody recorded it, RecordError when it is not to be trusted."""
-        with self._translated():
-            listed = {item.path: item for item in self._client.list_artifacts(run.run_id, "samebits")}
-        if records.ARTIFACT not in listed:
+        sizes = self._sizes(run)
+        if records.ARTIFACT not in sizes:
             raise RunError(
                 f"Run {run.run_id} has no samebits record: its program did not call samebits.autolog(), or "
                 f"the run has not ended (its status is {run.status}). Only recorded runs can be shown and "
                 "repeated."
             )
-        size = listed[records.ARTIFACT].file_size or 0
-        if size > records.MAX_BYTES:
-            raise records.too_large(size)
+        if sizes[records.ARTIFACT] > records.MAX_BYTES:
+            raise records.too_large(sizes[records.ARTIFACT])
         return records.from_bytes(self._read(run, records.ARTIFACT))
 
     def read_pack(self, run: StoredRun, snapshot: records.Snapshot) -> bytes:
         """The pack of a dirty tree's snapshot; RecordError where it is gone or has another size than recorded."""
-        with self._translated():
-            listed = {item.path: item.file_size for item in self._client.list_artifacts(run.run_id, "samebits")}
-        if listed.get(records.PACK_ARTIFACT) != snapshot.size:
+        if self._sizes(run).get(records.PACK_ARTIFACT) != snapshot.size:
             raise RecordError(
                 f"The run's {records.PACK_ARTIFACT} is gone or not of the recorded size ({snapshot.size} bytes), so "
                 "the dirty tree that it ran from cannot be had. `--here code` executes the tree as it is here instead."
             )
         return self._read(run, records.PACK_ARTIFACT)
+
+    def _sizes(self, run: StoredRun) -> dict[str, int]:
+        """Of our own artifacts of a run, by path, in bytes."""
+        with self._translated():
+            return {item.path: item.file_size or 0 for item in self._client.list_artifacts(run.run_id, "samebits")}
 
     def _read(self, run: StoredRun, artifact: str) -> bytes:
         with self._translated(), tempfile.TemporaryDirectory(prefix="samebits-") as folder:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from samebits import capture, datasets, handover, repository
+from samebits import capture, datasets, handover, repository, snapshot
 from samebits.errors import DatasetError, RecordError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _plan_code(plan: Plan) -> None:
         plan.refusals.append(Reason("code", f"no commit was recorded ({code.reason}); {or_here}"))
     elif code.executable == "dirty":
         text = f"the tree was dirty ({_changed(code)}), and its content was not kept"
-        why = next((line for line in plan.record.not_recorded if line.startswith("the content of the changed")), "")
+        why = next((line for line in plan.record.not_recorded if line.startswith(snapshot.CONTENT)), "")
         plan.refusals.append(Reason("code", f"{text}; {why + '; ' if why else ''}{or_here}"))
     else:
         repository.require_commit(plan.root, code.executable, code.repository)
